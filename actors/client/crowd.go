@@ -1,0 +1,106 @@
+package client
+
+import (
+	"slices"
+
+	"github.com/dibs-calls/dibs/messages"
+)
+
+// wait lets w wait.
+func (t *turn) wait(w waiter) {
+	c := crowd{}
+	if t.crowd != nil {
+		c = *t.crowd
+	}
+	c.waiting = append(slices.Clip(c.waiting), w)
+	t.crowd = &c
+}
+
+// takeWaiting takes all who wait for the next question.
+func (t *turn) takeWaiting() []waiter {
+	if t.crowd == nil {
+		return nil
+	}
+	taken := t.crowd.waiting
+	t.setCrowd(crowd{asked: t.crowd.asked, askedAt: t.crowd.askedAt, serial: t.crowd.serial})
+	return taken
+}
+
+// takeAsked takes all whom the question under way serves.
+func (t *turn) takeAsked() []waiter {
+	if t.crowd == nil {
+		return nil
+	}
+	taken := t.crowd.asked
+	t.setCrowd(crowd{waiting: t.crowd.waiting})
+	return taken
+}
+
+func (t *turn) setCrowd(c crowd) {
+	t.crowd = &c
+	if len(c.waiting) == 0 && len(c.asked) == 0 {
+		t.crowd = nil
+	}
+}
+
+// refuseAll tells all of ws of the committed call that stands in their way.
+func (t *turn) refuseAll(ws []waiter) {
+	caller := messages.Caller{
+		ID: t.holder.user, Name: t.holder.held.Name, CallStartedAt: t.holder.held.StartedAt,
+	}
+	for _, w := range ws {
+		if w.asker != nil {
+			t.effects = append(t.effects, Reply{To: w.asker, Availability: messages.Availability{Caller: &caller}})
+			continue
+		}
+		t.toUser(w.user, messages.Refused{User: w.user, Call: w.call, Caller: caller})
+	}
+}
+
+// answerChecks gives all who asked about availability the same answer. Only
+// for a free client, where nobody else waits.
+func (t *turn) answerChecks(a messages.Availability) {
+	for _, w := range t.takeWaiting() {
+		t.effects = append(t.effects, Reply{To: w.asker, Availability: a})
+	}
+}
+
+// admitNext lets the first who waits for the client have it; the others go on
+// waiting, for that claim's commit. With none, questions about availability
+// are answered. The machine must be free.
+func (t *turn) admitNext() {
+	if t.crowd == nil {
+		return
+	}
+	all := slices.Concat(t.crowd.asked, t.crowd.waiting)
+	i := slices.IndexFunc(all, func(w waiter) bool { return w.asker == nil })
+	if i >= 0 {
+		next := all[i]
+		t.setCrowd(crowd{waiting: slices.Delete(all, i, i+1)})
+		t.becomeReserved(next.user, next.call)
+		return
+	}
+	t.setCrowd(crowd{waiting: all})
+	if t.verified {
+		t.answerChecks(messages.Availability{})
+	} else {
+		t.lookUp()
+	}
+}
+
+// leave drops the reservation that waits for call.
+func (t *turn) leave(call messages.CallID) {
+	t.dropWaiters(func(w waiter) bool { return w.asker == nil && w.call == call })
+}
+
+func (t *turn) dropWaiters(drop func(waiter) bool) {
+	if t.crowd == nil {
+		return
+	}
+	t.setCrowd(crowd{
+		waiting: slices.DeleteFunc(slices.Clone(t.crowd.waiting), drop),
+		asked:   slices.DeleteFunc(slices.Clone(t.crowd.asked), drop),
+		askedAt: t.crowd.askedAt,
+		serial:  t.crowd.serial,
+	})
+}

@@ -1,0 +1,36 @@
+// Package client is the state machine of one client: who is first, and who
+// holds the client (I1).
+//
+// It is pure, like package user: [Step] takes a state, the time and a message,
+// and returns the next state and the effects to carry out, in order.
+//
+// # Phases
+//
+//	         reserve                confirm
+//	free ──────────────► reserved ──────────► held
+//	 ▲                      │  lost              │
+//	 │   withdraw, overdue  │ ───────────────►   │
+//	 ├──────────────────────┘                    │
+//	 └───────────────────────────────────────────┘
+//	              released, holder says off
+//
+// A client actor wakes up free and unverified, and reads nothing: if it missed
+// a claim, the store's unique index refuses the next one, and then it learns
+// the holder. Only a question about availability makes it read the store, once;
+// then it is verified, because from then on every claim passes through it.
+//
+// # A refusal is true (I4)
+//
+// Whoever asks while a claim is being committed waits for that commit, and is
+// refused only if it succeeds: the commit lies between their request and their
+// answer. Whoever asks while the client is held waits while the actor asks the
+// holder whether the call is still on. One question serves all who were waiting
+// when it was asked and nobody who came later, because its answer may be older
+// than their request. So an actor that missed a release heals by itself.
+//
+// # Nobody waits for ever
+//
+// While anybody waits, the shell reminds the actor from time to time. A
+// reservation that is neither confirmed nor withdrawn by then is looked into by
+// asking the user actor; a question without an answer is asked again.
+package client

@@ -1,0 +1,90 @@
+package client
+
+import (
+	"time"
+
+	"github.com/dibs-calls/dibs/messages"
+)
+
+// Phase says who has the client.
+type Phase uint8
+
+const (
+	Free     Phase = iota // nobody, as far as is known
+	Reserved              // somebody's claim is being committed
+	Held                  // somebody's claim is committed
+)
+
+func (p Phase) String() string { return [...]string{"free", "reserved", "held"}[p] }
+
+// RemindAfter is how often the actor is reminded while anybody waits. It is
+// well above what a commit takes and well below what a caller waits.
+const RemindAfter = time.Second
+
+// State is all that a client actor remembers. The zero value, with Client set,
+// is free and unverified. A State is never changed in place.
+type State struct {
+	Client messages.ClientID
+
+	phase    Phase
+	verified bool // free: the store was read, and every claim since passed through here
+	reminded bool // a reminder is under way
+	// serial numbers questions and reads, so that an answer that is older than
+	// those whom it would serve is known by it.
+	serial  uint32
+	looking uint32 // the serial of the read under way; 0: none
+	holder  *holder
+	crowd   *crowd
+}
+
+// holder is who reserved or holds the client. It is replaced, never changed.
+type holder struct {
+	user  messages.UserID
+	call  messages.CallID
+	since time.Time          // reserved: when
+	held  messages.HeldClaim // held: the committed call
+}
+
+// crowd is everybody who waits. It is replaced, never changed.
+type crowd struct {
+	waiting []waiter  // in the order in which they came; the next question is theirs
+	asked   []waiter  // whom the question under way serves
+	askedAt time.Time // when that question was asked
+	serial  uint32    // of that question
+}
+
+// waiter waits for the client (a reservation) or for word about it (an
+// availability question). Exactly one of user and asker is set.
+type waiter struct {
+	user  messages.UserID
+	call  messages.CallID
+	asker Asker
+}
+
+// Phase returns who has the client.
+func (s State) Phase() Phase { return s.phase }
+
+// CanStop reports whether the actor may be stopped: nobody waits for it, and
+// what it remembers can be found out again.
+func (s State) CanStop() bool {
+	return s.phase == Free && s.crowd == nil && s.looking == 0 && !s.reminded
+}
+
+// Waiting returns everybody who waits for an answer, so that a shell that has
+// to throw the state away (its actor panicked) can tell them: who asked about
+// availability, and whose reservations are open.
+func (s State) Waiting() (askers []Asker, reservations []messages.Reserve) {
+	if s.crowd == nil {
+		return nil, nil
+	}
+	for _, ws := range [][]waiter{s.crowd.asked, s.crowd.waiting} {
+		for _, w := range ws {
+			if w.asker != nil {
+				askers = append(askers, w.asker)
+				continue
+			}
+			reservations = append(reservations, messages.Reserve{Client: s.Client, User: w.user, Call: w.call})
+		}
+	}
+	return askers, reservations
+}

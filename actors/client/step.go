@@ -1,0 +1,250 @@
+package client
+
+import (
+	"slices"
+	"time"
+
+	"github.com/dibs-calls/dibs/messages"
+)
+
+// Step carries the machine one message further.
+func Step(s State, now time.Time, m Message) (State, []Effect) {
+	t := turn{State: s, now: now}
+	switch s.phase {
+	case Free:
+		t.free(m)
+	case Reserved:
+		t.reserved(m)
+	case Held:
+		t.held(m)
+	}
+	t.remind()
+	return t.State, t.effects
+}
+
+// turn is one step under way: the state as it becomes, and the effects so far.
+type turn struct {
+	State
+	now     time.Time
+	effects []Effect
+}
+
+func (t *turn) free(m Message) {
+	switch m := m.(type) {
+	case messages.Reserve:
+		t.becomeReserved(m.User, m.Call)
+	case Check:
+		t.check(m)
+	case LookedUp:
+		t.lookedUp(m)
+	case LookUpFailed:
+		if m.Serial == t.looking {
+			t.looking = 0
+			t.answerChecks(messages.Availability{Code: messages.CodeUnavailable})
+		}
+	case messages.Confirm:
+		// A reservation that was given up as overdue, committed after all.
+		t.becomeHeld(messages.HeldClaim{Call: m.Call, Name: m.Name})
+		t.ask()
+	case messages.Released:
+		// A call that this actor did not know of. A read that is under way may
+		// have seen it; what it says will be checked with the holder.
+	case Forget:
+		t.verified = false
+		if t.looking != 0 {
+			t.lookUp()
+		}
+	default:
+		t.always(m)
+	}
+}
+
+func (t *turn) reserved(m Message) {
+	switch m := m.(type) {
+	case messages.Reserve:
+		if m.Call == t.holder.call {
+			t.toUser(m.User, messages.Reserved{User: m.User, Call: m.Call})
+			return
+		}
+		t.wait(waiter{user: m.User, call: m.Call})
+	case Check:
+		t.wait(waiter{asker: m.Asker})
+	case messages.Confirm:
+		if m.Call.ID == t.holder.call {
+			t.becomeHeld(messages.HeldClaim{Call: m.Call, Name: m.Name})
+			t.refuseAll(t.takeWaiting())
+		}
+	case messages.Withdraw:
+		if m.Call != t.holder.call {
+			t.leave(m.Call)
+			return
+		}
+		t.becomeFree(t.verified && !m.Doubt)
+		t.admitNext()
+	case messages.Lost:
+		if m.Call == t.holder.call {
+			t.becomeHeld(m.Holder)
+			t.ask()
+		}
+	case messages.HolderSays:
+		t.overdueAnswered(m)
+	default:
+		t.always(m)
+	}
+}
+
+func (t *turn) held(m Message) {
+	switch m := m.(type) {
+	case messages.Reserve:
+		t.wait(waiter{user: m.User, call: m.Call})
+		t.ask()
+	case Check:
+		t.wait(waiter{asker: m.Asker})
+		t.ask()
+	case messages.Confirm:
+		if m.Call.ID != t.holder.call {
+			// Committed while this actor believed an older call to be on.
+			t.becomeHeld(messages.HeldClaim{Call: m.Call, Name: m.Name})
+			t.ask()
+		}
+	case messages.Withdraw:
+		t.leave(m.Call)
+	case messages.Released:
+		if m.Call == t.holder.call {
+			t.becomeFree(true)
+			t.admitNext()
+		}
+	case messages.HolderSays:
+		t.holderSaid(m)
+	default:
+		t.always(m)
+	}
+}
+
+// always handles what any phase handles in the same way.
+func (t *turn) always(m Message) {
+	switch m := m.(type) {
+	case messages.Withdraw:
+		t.leave(m.Call)
+	case GiveUp:
+		t.dropWaiters(func(w waiter) bool { return w.asker == m.Asker })
+	case Reminder:
+		t.reminded = false
+		t.lookAround()
+	}
+}
+
+// check answers a question about a free client, or reads the store first.
+func (t *turn) check(m Check) {
+	if t.verified {
+		t.effects = append(t.effects, Reply{To: m.Asker})
+		return
+	}
+	t.wait(waiter{asker: m.Asker})
+	if t.looking == 0 {
+		t.lookUp()
+	}
+}
+
+// lookUp reads the store. What an earlier read says does not count any more.
+func (t *turn) lookUp() {
+	t.serial++
+	t.looking = t.serial
+	t.effects = append(t.effects, LookUp{Serial: t.serial})
+}
+
+func (t *turn) lookedUp(m LookedUp) {
+	if m.Serial != t.looking {
+		return
+	}
+	t.looking = 0
+	switch {
+	case !m.Exists:
+		t.answerChecks(messages.Availability{Code: messages.CodeClientNotFound})
+	case m.Claim == nil:
+		t.verified = true
+		t.answerChecks(messages.Availability{})
+	default:
+		// The read may be older than the release: the holder knows.
+		t.becomeHeld(*m.Claim)
+		t.ask()
+	}
+}
+
+// holderSaid handles the answer to the question of a held client.
+func (t *turn) holderSaid(m messages.HolderSays) {
+	if m.Call != t.holder.call {
+		return
+	}
+	if m.Is == messages.StandingOn {
+		if t.crowd != nil && m.Serial == t.crowd.serial {
+			t.refuseAll(t.takeAsked())
+			t.ask()
+		}
+		return
+	}
+	t.becomeFree(m.Is == messages.StandingOff)
+	t.admitNext()
+}
+
+// overdueAnswered handles what the user actor says of an overdue reservation.
+func (t *turn) overdueAnswered(m messages.HolderSays) {
+	if m.Call != t.holder.call {
+		return
+	}
+	if m.Is == messages.StandingOn {
+		t.becomeHeld(m.Held)
+		t.ask()
+		return
+	}
+	t.becomeFree(false)
+	t.admitNext()
+}
+
+// ask asks the holder, on behalf of all who wait, unless nobody waits or a
+// question is under way.
+func (t *turn) ask() {
+	if t.crowd == nil || len(t.crowd.waiting) == 0 || len(t.crowd.asked) > 0 {
+		return
+	}
+	t.askFor(t.crowd.waiting)
+}
+
+// askFor asks the holder of a held client on behalf of ws, all who wait.
+func (t *turn) askFor(ws []waiter) {
+	t.question()
+	t.crowd = &crowd{asked: ws, askedAt: t.now, serial: t.serial}
+}
+
+func (t *turn) question() {
+	t.serial++
+	t.toUser(t.holder.user, messages.AskHolder{
+		User: t.holder.user, Client: t.Client, Call: t.holder.call, Serial: t.serial,
+	})
+}
+
+// lookAround is what a reminder is for: see that those who wait wait for
+// something that is still going to happen.
+func (t *turn) lookAround() {
+	switch {
+	case t.crowd == nil:
+	case t.phase == Reserved && t.now.Sub(t.holder.since) >= RemindAfter:
+		t.question()
+	case t.phase == Held && len(t.crowd.asked) > 0 && t.now.Sub(t.crowd.askedAt) >= RemindAfter:
+		// The question or its answer was lost with an actor that panicked.
+		// Whoever came since may share the new one.
+		t.askFor(slices.Concat(t.crowd.asked, t.crowd.waiting))
+	}
+}
+
+// remind sees to it that a reminder is under way while anybody waits.
+func (t *turn) remind() {
+	if t.crowd != nil && !t.reminded {
+		t.reminded = true
+		t.effects = append(t.effects, Remind{After: RemindAfter})
+	}
+}
+
+func (t *turn) toUser(id messages.UserID, m any) {
+	t.effects = append(t.effects, ToUser{User: id, Message: m})
+}

@@ -1,0 +1,84 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/dibs-calls/dibs/actors/client"
+	"github.com/dibs-calls/dibs/messages"
+)
+
+// clientShell gives the state machine of one client its clock, its mailbox and
+// its effects. Its fields are touched only by the goroutine that runs its
+// mailbox.
+type clientShell struct {
+	system   *System
+	place    *place
+	state    client.State
+	handling any // the message under way, for the case of a panic
+}
+
+func (s *clientShell) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+	case *actor.Stopping:
+	case *actor.Restarting:
+		s.abandon()
+	case *actor.Stopped:
+		s.abandon()
+		s.system.clients.evict(s.state.Client.UUID, s.place)
+	default:
+		defer s.place.inbox.Add(-1)
+		s.handling = m
+		s.handle(ctx, m)
+		s.handling = nil
+	}
+}
+
+func (s *clientShell) handle(ctx actor.Context, m any) {
+	if _, ok := m.(retire); ok {
+		if s.state.CanStop() && s.system.clients.vacate(s.state.Client.UUID, s.place) {
+			ctx.Stop(ctx.Self())
+		}
+		return
+	}
+	state, effects := client.Step(s.state, s.system.now(), m)
+	s.state = state
+	for _, e := range effects {
+		s.carryOut(e)
+	}
+}
+
+func (s *clientShell) carryOut(e client.Effect) {
+	switch e := e.(type) {
+	case client.LookUp:
+		s.system.clientLooks.add(look{client: s.state.Client, serial: e.Serial, to: s.place})
+	case client.Remind:
+		clients, id := s.system.clients, s.state.Client.UUID
+		time.AfterFunc(e.After, func() { clients.sendIfAwake(id, client.Reminder{}) })
+	case client.Reply:
+		e.To.(*ask[messages.Availability]).answer(e.Availability)
+	case client.ToUser:
+		s.system.users.send(e.User.UUID, e.Message)
+	}
+}
+
+// abandon tells everybody who asked this incarnation about availability that
+// it is gone. Reservations are put back in line for the next one; the holder is
+// learned from the store's index.
+func (s *clientShell) abandon() {
+	askers, reservations := s.state.Waiting()
+	if c, ok := s.handling.(client.Check); ok {
+		askers = append(askers, c.Asker)
+	}
+	for _, a := range askers {
+		if a, ok := a.(*ask[messages.Availability]); ok {
+			a.answer(messages.Availability{Code: messages.CodeOutcomeUnknown})
+		}
+	}
+	for _, r := range reservations {
+		s.system.clients.sendIfAwake(r.Client.UUID, r)
+	}
+	s.state, s.handling = client.State{Client: s.state.Client}, nil
+}

@@ -1,0 +1,148 @@
+package actors
+
+import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/google/uuid"
+)
+
+const directoryShards = 64
+
+// directory finds the actor of an id and wakes it if there is none.
+type directory struct {
+	root   *actor.RootContext
+	spawn  func(id uuid.UUID, p *place) *actor.PID
+	shards [directoryShards]directoryShard
+}
+
+type directoryShard struct {
+	mu     sync.RWMutex
+	places map[uuid.UUID]*place // guarded by mu
+}
+
+// place is where an actor lives. It outlives restarts of the actor.
+type place struct {
+	pid *actor.PID
+	// inbox counts the messages sent and not yet handled. It is raised with
+	// the shard's lock held for reading, so nobody raises it while the shard
+	// is locked for writing: that makes "empty" certain (see vacate).
+	inbox atomic.Int32
+	// used is set by every message and cleared by the sweep: an actor that is
+	// not used between two sweeps is asked to retire.
+	used atomic.Bool
+}
+
+func newDirectory(root *actor.RootContext, spawn func(uuid.UUID, *place) *actor.PID) *directory {
+	d := &directory{root: root, spawn: spawn}
+	for i := range d.shards {
+		d.shards[i].places = make(map[uuid.UUID]*place)
+	}
+	return d
+}
+
+func (d *directory) shard(id uuid.UUID) *directoryShard {
+	return &d.shards[binary.BigEndian.Uint16(id[14:])%directoryShards]
+}
+
+// send delivers m to the actor of id, waking it first if need be.
+func (d *directory) send(id uuid.UUID, m any) {
+	s := d.shard(id)
+	s.mu.RLock()
+	if p := s.places[id]; p != nil {
+		d.post(p, m)
+		s.mu.RUnlock()
+		return
+	}
+	s.mu.RUnlock()
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.places[id]
+	if p == nil {
+		p = &place{}
+		p.pid = d.spawn(id, p)
+		s.places[id] = p
+	}
+	d.post(p, m)
+}
+
+// sendIfAwake delivers m to the actor of id if there is one.
+func (d *directory) sendIfAwake(id uuid.UUID, m any) {
+	s := d.shard(id)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if p := s.places[id]; p != nil {
+		d.post(p, m)
+	}
+}
+
+// reply delivers m to the actor that lives, or lived, at p. An actor that is
+// waiting for m does not retire, so only one that failed for good misses it.
+func (d *directory) reply(p *place, m any) { d.post(p, m) }
+
+func (d *directory) post(p *place, m any) {
+	p.inbox.Add(1)
+	if !p.used.Load() {
+		p.used.Store(true)
+	}
+	d.root.Send(p.pid, m)
+}
+
+// vacate takes the actor of id out if nothing is on its way to it besides the
+// message that is being handled. It reports whether it did; then the actor must
+// stop, and the next message wakes a new one.
+func (d *directory) vacate(id uuid.UUID, p *place) bool {
+	s := d.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.inbox.Load() != 1 || s.places[id] != p {
+		return false
+	}
+	delete(s.places, id)
+	return true
+}
+
+// evict takes the actor of id out because it has stopped.
+func (d *directory) evict(id uuid.UUID, p *place) {
+	s := d.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.places[id] == p {
+		delete(s.places, id)
+	}
+}
+
+// retireUnused asks all actors that were not used since the last call to
+// retire. Those that have something to remember decline.
+func (d *directory) retireUnused() {
+	for i := range d.shards {
+		s := &d.shards[i]
+		s.mu.RLock()
+		for _, p := range s.places {
+			if p.used.Swap(false) {
+				continue
+			}
+			d.post(p, retire{})
+			p.used.Store(false) // being asked is no use
+		}
+		s.mu.RUnlock()
+	}
+}
+
+// count returns how many actors are awake.
+func (d *directory) count() int {
+	n := 0
+	for i := range d.shards {
+		s := &d.shards[i]
+		s.mu.RLock()
+		n += len(s.places)
+		s.mu.RUnlock()
+	}
+	return n
+}
+
+// retire asks an actor to stop if it has nothing to remember.
+type retire struct{}

@@ -1,0 +1,34 @@
+// Package actors runs the claim engine on protoactor-go: the shells around the
+// pure state machines of packages user and client, the journals that commit in
+// groups, and the sweeper.
+//
+// # Model
+//
+// [System] is the way in. A command goes to the actor of its user, which asks
+// the actor of the client to reserve, hands its write to a journal, and answers
+// when the write is committed. Shells are thin: they decode a message, take a
+// step of the machine, and carry out the effects in order. They never block:
+// whatever takes time comes back as a message.
+//
+// # Who owns what
+//
+// A machine's state belongs to its shell, and is touched only by the goroutine
+// that runs its mailbox. Actors are found through a directory, which also wakes
+// them; whoever sends holds the directory's lock for reading, so that an actor
+// that nobody is sending to can be taken out without losing a message.
+//
+// # Ordering
+//
+// Between two actors, messages arrive in the order in which they were sent. All
+// writes about one client go through the same journal, one batch at a time.
+//
+// # Failure
+//
+// A panic costs an actor its state, not its mailbox: those who waited are told
+// that the outcome is unknown (or their request is put back in line where that
+// is safe), and a new incarnation starts from the store. A result that was
+// meant for an earlier incarnation is dropped.
+//
+// When the store fails or stalls, the gate closes: commands are refused at once
+// instead of piling up, until the store answers again.
+package actors

@@ -1,0 +1,17 @@
+package actors
+
+import (
+	"github.com/dibs-calls/dibs/actors/client"
+	"github.com/dibs-calls/dibs/actors/user"
+	"github.com/dibs-calls/dibs/messages"
+)
+
+// Break makes the actor of u panic.
+func (s *System) Break(u messages.UserID) {
+	s.users.send(u.UUID, user.Written{}) // nothing is being written: a defect, as the machine sees it
+}
+
+// BreakClient makes the actor of c panic.
+func (s *System) BreakClient(c messages.ClientID) {
+	s.clients.send(c.UUID, client.Check{Asker: "nobody that a shell can answer"})
+}

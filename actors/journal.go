@@ -1,0 +1,144 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/dibs-calls/dibs/messages"
+)
+
+const (
+	maxBatch      = 1024
+	commitTimeout = 5 * time.Second
+)
+
+var errStalled = errors.New("a commit takes too long")
+
+// entry is a write on its way, and where its outcome goes.
+type entry struct {
+	write       messages.Write
+	to          *place
+	incarnation uint32
+}
+
+// written tells a user actor what became of its write. It is for one
+// incarnation only.
+type written struct {
+	incarnation uint32
+	outcome     messages.Outcome
+}
+
+// finish asks a journal to close done as soon as it has nothing left to write.
+type finish struct{ done chan struct{} }
+
+// batchDone tells a journal that its writer is free again.
+type batchDone struct{}
+
+// journal is the persistence actor. It collects writes while a batch is being
+// committed, and then commits them as one. Its fields are touched only by the
+// goroutine that runs its mailbox; batches are handed to the writer whole.
+type journal struct {
+	writer  *writer
+	waiting []entry
+	writing bool
+	done    chan struct{} // of finish, if asked
+}
+
+func (j *journal) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case entry:
+		j.waiting = append(j.waiting, m)
+	case batchDone:
+		j.writing = false
+	case finish:
+		j.done = m.done
+	default:
+		return
+	}
+	if j.writing {
+		return
+	}
+	if len(j.waiting) == 0 {
+		if j.done != nil {
+			close(j.done)
+			j.done = nil
+		}
+		return
+	}
+	n := min(len(j.waiting), maxBatch)
+	batch := j.waiting[:n:n]
+	j.waiting = j.waiting[n:]
+	if len(j.waiting) == 0 {
+		j.waiting = nil
+	}
+	j.writing = true
+	j.writer.batches <- batch // has room: one batch at a time
+}
+
+// writer commits the batches of one journal, on a goroutine of its own.
+type writer struct {
+	store    Journal
+	gate     *gate
+	observer Observer
+	users    *directory
+	journal  func(any) // sends to the journal
+	batches  chan []entry
+}
+
+// run commits until batches is closed.
+func (w *writer) run() {
+	for batch := range w.batches {
+		outcomes := w.commit(batch)
+		for i, e := range batch {
+			w.users.reply(e.to, written{incarnation: e.incarnation, outcome: outcomes[i]})
+		}
+		w.journal(batchDone{})
+	}
+}
+
+// commit returns an outcome for every entry, whatever happens.
+func (w *writer) commit(batch []entry) []messages.Outcome {
+	writes := make([]messages.Write, len(batch))
+	for i, e := range batch {
+		writes[i] = e.write
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	defer cancel()
+	done := w.gate.watch(errStalled)
+	start := time.Now()
+	outcomes, err := commitSafely(ctx, w.store, writes)
+	done()
+	w.observer.BatchCommitted(len(batch), time.Since(start), err)
+	if err == nil {
+		return outcomes
+	}
+	w.gate.shut(err)
+	kind := messages.OutcomeUnknown
+	if messages.CodeOf(err) == messages.CodeUnavailable {
+		kind = messages.OutcomeNotApplied
+	}
+	outcomes = make([]messages.Outcome, len(batch))
+	for i := range outcomes {
+		outcomes[i].Kind = kind
+	}
+	return outcomes
+}
+
+// commitSafely makes a panic in the store an unknown outcome: the writer must
+// live, because its journal waits for it.
+func commitSafely(ctx context.Context, store Journal, writes []messages.Write) (outcomes []messages.Outcome, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("commit panicked: %v", r)
+		}
+	}()
+	outcomes, err = store.Commit(ctx, writes)
+	if err == nil && len(outcomes) != len(writes) {
+		err = fmt.Errorf("%d outcomes for %d writes", len(outcomes), len(writes))
+	}
+	return outcomes, err
+}

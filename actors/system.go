@@ -1,0 +1,301 @@
+package actors
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/google/uuid"
+
+	"github.com/dibs-calls/dibs/actors/client"
+	"github.com/dibs-calls/dibs/actors/user"
+	"github.com/dibs-calls/dibs/messages"
+)
+
+// Config is what a [System] is made of.
+type Config struct {
+	Journal  Journal
+	Reader   Reader
+	Logger   *slog.Logger
+	Observer Observer         // nil: none
+	Now      func() time.Time // nil: time.Now; must be monotonic
+	// Journals is how many batches may be committed at the same time; zero is
+	// two. A store with one writer wants one.
+	Journals int
+	// SweepEvery is how often expired leases are looked for; zero is a second.
+	SweepEvery time.Duration
+	// RetireAfter is how long an actor stays awake unused, at least; zero is a
+	// minute.
+	RetireAfter time.Duration
+}
+
+// System is the claim engine of one process: the way in for commands, and the
+// owner of all actors. Its methods are safe for concurrent use.
+type System struct {
+	config   Config
+	reader   Reader
+	now      func() time.Time
+	gate     *gate
+	actors   *actor.ActorSystem
+	users    *directory
+	clients  *directory
+	journals []*journalRef
+
+	userLoads   *collector[load]
+	clientLooks *collector[look]
+
+	incarnations atomic.Uint32
+	stopSweep    context.CancelFunc
+	sweeping     sync.WaitGroup
+
+	mu       sync.RWMutex
+	stopping bool           // guarded by mu
+	asks     sync.WaitGroup // callers being served; raised with mu held for reading
+}
+
+// journalRef is a journal actor with its writer.
+type journalRef struct {
+	root    *actor.RootContext
+	pid     *actor.PID
+	batches chan []entry
+	writing sync.WaitGroup
+}
+
+func (j *journalRef) send(m any) { j.root.Send(j.pid, m) }
+
+// stop writes what the journal has, as long as ctx allows, and stops it.
+func (j *journalRef) stop(ctx context.Context) error {
+	done := make(chan struct{})
+	j.send(finish{done: done})
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	_ = j.root.StopFuture(j.pid).Wait()
+	close(j.batches)
+	j.writing.Wait()
+	return err
+}
+
+// NewSystem starts a system. [System.Stop] must be called.
+func NewSystem(c Config) *System {
+	c.setDefaults()
+	s := &System{config: c, reader: c.Reader, now: c.Now}
+	s.gate = newGate(c.Reader.Ping, c.Logger, c.Observer)
+	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+		return slog.New(slog.DiscardHandler) // failures are reported by supervise
+	}))
+	s.users = newDirectory(s.actors.Root, s.spawner("user", func(id uuid.UUID, p *place) actor.Actor {
+		return &userShell{
+			system: s, place: p, incarnation: s.incarnations.Add(1),
+			state: user.State{User: messages.UserID{UUID: id}},
+		}
+	}))
+	s.clients = newDirectory(s.actors.Root, s.spawner("client", func(id uuid.UUID, p *place) actor.Actor {
+		return &clientShell{system: s, place: p, state: client.State{Client: messages.ClientID{UUID: id}}}
+	}))
+	s.userLoads = newCollector(maxBatch, s.loadUsers)
+	s.clientLooks = newCollector(maxBatch, s.lookUpClients)
+	for range c.Journals {
+		s.journals = append(s.journals, s.startJournal())
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stopSweep = cancel
+	s.sweeping.Go(func() { s.sweep(ctx) })
+	return s
+}
+
+func (c *Config) setDefaults() {
+	if c.Observer == nil {
+		c.Observer = NoObserver{}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Journals == 0 {
+		c.Journals = 2
+	}
+	if c.SweepEvery == 0 {
+		c.SweepEvery = time.Second
+	}
+	if c.RetireAfter == 0 {
+		c.RetireAfter = time.Minute
+	}
+}
+
+// spawner returns how a directory wakes actors of a kind.
+func (s *System) spawner(kind string, shell func(uuid.UUID, *place) actor.Actor) func(uuid.UUID, *place) *actor.PID {
+	guardian := s.supervise(kind)
+	return func(id uuid.UUID, p *place) *actor.PID {
+		return s.actors.Root.Spawn(actor.PropsFromProducer(
+			func() actor.Actor { return shell(id, p) },
+			actor.WithGuardian(guardian),
+			actor.WithMailbox(actor.UnboundedLockfree()), // smaller while idle
+		))
+	}
+}
+
+// supervise starts an actor that panicked anew, in its place and with its
+// mailbox. One that panics more than ten times in ten seconds is stopped; the
+// next message wakes another.
+func (s *System) supervise(kind string) actor.SupervisorStrategy {
+	return actor.NewOneForOneStrategy(10, 10*time.Second, func(reason any) actor.Directive {
+		s.config.Observer.ActorFailed(kind)
+		s.config.Logger.Error("an actor panicked and starts anew", "kind", kind, "reason", reason)
+		return actor.RestartDirective
+	})
+}
+
+func (s *System) startJournal() *journalRef {
+	ref := &journalRef{root: s.actors.Root, batches: make(chan []entry, 1)}
+	w := &writer{
+		store: s.config.Journal, gate: s.gate, observer: s.config.Observer, users: s.users,
+		journal: ref.send, batches: ref.batches,
+	}
+	ref.pid = s.actors.Root.Spawn(actor.PropsFromProducer(
+		func() actor.Actor { return &journal{writer: w} }, actor.WithGuardian(s.supervise("journal")),
+	))
+	ref.writing.Go(w.run)
+	return ref
+}
+
+// journalOf names the journal for a write: all writes about one client go
+// through the same one.
+func (s *System) journalOf(w messages.Write) *journalRef {
+	return s.journals[int(binary.BigEndian.Uint16(w.Client.UUID[14:]))%len(s.journals)]
+}
+
+// StartCall claims a client. See [messages.StartCall].
+func (s *System) StartCall(ctx context.Context, c messages.StartCall) messages.Answer {
+	return s.command(ctx, c.User, c)
+}
+
+// EndCall ends a call. See [messages.EndCall].
+func (s *System) EndCall(ctx context.Context, c messages.EndCall) messages.Answer {
+	return s.command(ctx, c.User, c)
+}
+
+// SaveLog saves a log and ends the call that it is about. See
+// [messages.SaveLog].
+func (s *System) SaveLog(ctx context.Context, c messages.SaveLog) messages.Answer {
+	return s.command(ctx, c.User, c)
+}
+
+// RenewCall renews a lease. See [messages.RenewCall].
+func (s *System) RenewCall(ctx context.Context, c messages.RenewCall) messages.Answer {
+	return s.command(ctx, c.User, c)
+}
+
+// command puts do to the user's actor and waits for the answer. When ctx ends
+// first the answer is CodeOutcomeUnknown: what was being committed goes on.
+func (s *System) command(ctx context.Context, u messages.UserID, do any) messages.Answer {
+	if !s.enter() {
+		return messages.Answer{Code: messages.CodeUnavailable}
+	}
+	defer s.asks.Done()
+	a := newAsk[messages.Answer]()
+	s.users.send(u.UUID, user.Command{Asker: a, Do: do})
+	select {
+	case answer := <-a.ch:
+		return answer
+	case <-ctx.Done():
+		s.users.sendIfAwake(u.UUID, user.GiveUp{Asker: a})
+		return messages.Answer{Code: messages.CodeOutcomeUnknown}
+	}
+}
+
+// Availability says whether a client can be called now, from the claim itself:
+// after a start was acknowledged nobody is told that the client is available.
+func (s *System) Availability(ctx context.Context, c messages.ClientID) messages.Availability {
+	if !s.enter() {
+		return messages.Availability{Code: messages.CodeUnavailable}
+	}
+	defer s.asks.Done()
+	a := newAsk[messages.Availability]()
+	s.clients.send(c.UUID, client.Check{Asker: a})
+	select {
+	case answer := <-a.ch:
+		return answer
+	case <-ctx.Done():
+		s.clients.sendIfAwake(c.UUID, client.GiveUp{Asker: a})
+		return messages.Availability{Code: messages.CodeUnavailable}
+	}
+}
+
+// ForgetClient drops what is remembered of a client that was deleted.
+func (s *System) ForgetClient(c messages.ClientID) {
+	s.clients.sendIfAwake(c.UUID, client.Forget{})
+}
+
+// Ready reports whether commands are being served.
+func (s *System) Ready() error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	switch {
+	case s.stopping:
+		return errors.New("the engine is stopping")
+	case !s.gate.open():
+		return errors.New("the store cannot be reached")
+	}
+	return nil
+}
+
+// Awake returns how many user and client actors there are.
+func (s *System) Awake() (users, clients int) { return s.users.count(), s.clients.count() }
+
+// enter admits a caller; s.asks.Done must follow.
+func (s *System) enter() bool {
+	if !s.gate.open() {
+		return false
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.stopping {
+		return false
+	}
+	s.asks.Add(1)
+	return true
+}
+
+// Stop refuses new commands, waits until those under way are answered or ctx
+// ends, commits what the journals still have, and stops everything. It can be
+// repeated.
+func (s *System) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	again := s.stopping
+	s.stopping = true
+	s.mu.Unlock()
+	if again {
+		return nil
+	}
+	s.stopSweep()
+	s.sweeping.Wait()
+	err := s.drain(ctx)
+	s.userLoads.close()
+	s.clientLooks.close()
+	for _, j := range s.journals {
+		err = errors.Join(err, j.stop(ctx))
+	}
+	s.gate.close()
+	s.actors.Shutdown()
+	return err
+}
+
+// drain waits until all callers have their answers.
+func (s *System) drain(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { s.asks.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,44 @@
+// Package user is the state machine of one user: the truth of the user's one
+// call (I2).
+//
+// It is pure. [Step] takes a state, the time and a message, and returns the
+// next state and the effects to carry out, in order. It has no clock, no lock
+// and no I/O; the shell in package actors gives it those.
+//
+// # Phases
+//
+//	asleep ──► loading ──► idle ◄──────────────────────────┐
+//	                │       │ start                        │ refused, lost,
+//	                │       ▼                              │ not applied
+//	                │     reserving ──► claiming ──────────┤
+//	                │                      │ committed     │
+//	                ▼                      ▼               │
+//	              onCall ◄──────────────────               │
+//	                │ end, expire, save log                │
+//	                ▼                                      │
+//	              ending ──────────────────────────────────┘
+//
+// From onCall a renewal goes through renewing and comes back. From idle and
+// onCall anything that has only something to record (a log of another call,
+// the answer that belongs to an idempotency key) goes through noting and comes
+// back.
+//
+// # Ordering
+//
+// One command is under way at a time; the others wait in a bounded queue, in
+// the order in which they came. Nothing is answered from a claim that is not
+// committed. An answer that tells of a commit is sent after the client actor
+// was told of it, so that whoever hears the answer and asks the client actor
+// next is told the same.
+//
+// # Failure
+//
+// Whatever the store did not do for certain leaves the state as it was. When
+// the outcome of a commit is unknown the machine reloads from the store before
+// it answers anybody; if that fails too, it says that it does not know, forgets
+// everything, and reloads when it is next asked.
+//
+// Every command that carries an idempotency key ends in a write that carries
+// the key, a refusal from memory included: the store alone knows whether the
+// key was used before (I8).
+package user

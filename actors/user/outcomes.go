@@ -1,0 +1,148 @@
+package user
+
+import "github.com/dibs-calls/dibs/messages"
+
+// claimed handles what became of a claim.
+func (t *turn) claimed(o messages.Outcome) {
+	w := t.work.write
+	switch o.Kind {
+	case messages.OutcomeUnknown:
+		t.becomeDoubtful()
+		return
+	case messages.OutcomeDone:
+		t.becomeOnCall(Claiming, &held{HeldClaim: messages.HeldClaim{
+			Call: o.Call, Name: o.Holder.Name, Lease: w.Lease,
+		}})
+		t.toClient(w.Client, messages.Confirm{Call: o.Call, Name: o.Holder.Name})
+	case messages.OutcomeUserHeld:
+		// A call that this actor did not know of: learn all of it.
+		t.becomeIdle(Claiming)
+		t.toClient(w.Client, messages.Withdraw{Client: w.Client, Call: w.Call})
+		t.reply(t.finish(), messages.AnswerOf(w, o))
+		t.becomeLoading()
+		return
+	case messages.OutcomeClientHeld:
+		t.becomeIdle(Claiming)
+		t.toClient(w.Client, messages.Lost{Client: w.Client, Call: w.Call, Holder: messages.HeldClaim{
+			Call: o.Call, Name: o.Holder.Name,
+		}})
+	default:
+		t.becomeIdle(Claiming)
+		t.toClient(w.Client, messages.Withdraw{
+			Client: w.Client, Call: w.Call, Doubt: o.Kind == messages.OutcomeNoClient,
+		})
+	}
+	t.settle(messages.AnswerOf(w, o))
+}
+
+// ended handles what became of a release.
+func (t *turn) ended(o messages.Outcome) {
+	w := t.work.write
+	switch o.Kind {
+	case messages.OutcomeUnknown:
+		t.becomeDoubtful()
+		return
+	case messages.OutcomeDone, messages.OutcomeCallOver:
+		t.becomeIdle(Ending)
+		t.toClient(w.Client, messages.Released{Client: w.Client, Call: w.Call})
+	case messages.OutcomeNotExpired:
+		h := *t.held
+		h.Call = o.Call
+		t.becomeOnCall(Ending, &h)
+	default:
+		t.becomeOnCall(Ending, t.held)
+	}
+	t.settle(messages.AnswerOf(w, o))
+}
+
+// renewed handles what became of a renewal.
+func (t *turn) renewed(o messages.Outcome) {
+	w := t.work.write
+	answer := messages.AnswerOf(w, o)
+	switch o.Kind {
+	case messages.OutcomeUnknown:
+		t.becomeDoubtful()
+		return
+	case messages.OutcomeDone:
+		t.becomeOnCall(Renewing, &held{
+			HeldClaim: messages.HeldClaim{Call: *answer.Call, Name: t.held.Name, Lease: w.Lease},
+			cover:     cover{since: t.work.since, slack: w.Slack, stored: o.Call.LeaseExpiresAt},
+		})
+	case messages.OutcomeCallOver:
+		t.becomeIdle(Renewing)
+		t.toClient(w.Client, messages.Released{Client: w.Client, Call: w.Call})
+	default:
+		t.becomeOnCall(Renewing, t.held)
+	}
+	t.settle(answer)
+}
+
+// noted handles what became of a write beside the claim.
+func (t *turn) noted(o messages.Outcome) {
+	if o.Kind == messages.OutcomeUnknown {
+		t.becomeDoubtful()
+		return
+	}
+	answer := messages.AnswerOf(t.work.write, o)
+	t.becomeResting(Noting)
+	t.settle(answer)
+}
+
+// loaded handles the truth from the store.
+func (t *turn) loaded(claim *messages.HeldClaim) {
+	before := t.work
+	if claim == nil {
+		t.becomeIdle(Loading)
+	} else {
+		t.becomeOnCall(Loading, &held{HeldClaim: *claim})
+	}
+	if before != nil {
+		t.tellClientAfterDoubt(before.write)
+		t.settle(t.answerAfterDoubt(before.write))
+		return
+	}
+	t.answerQuestions()
+	t.next()
+}
+
+// answerAfterDoubt is the answer to a command whose commit had an unknown
+// outcome, now that the truth is known as far as claims can tell it.
+func (t *turn) answerAfterDoubt(w messages.Write) messages.Answer {
+	mine := t.held != nil && t.held.ID == w.Call
+	switch {
+	case w.Kind == messages.WriteClaim && mine:
+		return messages.Answer{Call: t.call()}
+	case w.Kind == messages.WriteClaim && t.held != nil:
+		return messages.Answer{Code: messages.CodeUserOnCall, Call: t.call()}
+	case w.Kind == messages.WriteClaim, w.Kind == messages.WriteRelease && mine:
+		return messages.Answer{Code: messages.CodeUnavailable} // it did not happen
+	case w.Kind == messages.WriteRelease && w.Log == nil && w.Key == nil:
+		return messages.Answer{Ended: &messages.Call{
+			ID: w.Call, ClientID: w.Client, UserID: w.User, Token: w.Token,
+		}}
+	}
+	// A renewal, a log, a recorded key: claims do not show whether those were
+	// written. Doing them again is safe, saying that they were done is not.
+	return messages.Answer{Code: messages.CodeOutcomeUnknown}
+}
+
+// tellClientAfterDoubt tells the client actor what it waits for.
+func (t *turn) tellClientAfterDoubt(w messages.Write) {
+	mine := t.held != nil && t.held.ID == w.Call
+	switch {
+	case w.Kind == messages.WriteClaim && mine:
+		t.toClient(w.Client, messages.Confirm{Call: t.held.Call, Name: t.held.Name})
+	case w.Kind == messages.WriteClaim:
+		t.toClient(w.Client, messages.Withdraw{Client: w.Client, Call: w.Call, Doubt: true})
+	case w.Kind != messages.WriteNote && !mine:
+		t.toClient(w.Client, messages.Released{Client: w.Client, Call: w.Call})
+	}
+}
+
+// settle answers the command that was under way and goes on with the next.
+// The machine must be resting.
+func (t *turn) settle(a messages.Answer) {
+	t.reply(t.finish(), a)
+	t.answerQuestions()
+	t.next()
+}

@@ -1,0 +1,96 @@
+package user
+
+import (
+	"time"
+
+	"github.com/dibs-calls/dibs/messages"
+)
+
+// Phase says what a user actor is doing.
+type Phase uint8
+
+const (
+	Asleep    Phase = iota // nothing is known; the store has the truth
+	Loading                // a read of the user's claim is under way
+	Idle                   // in no call
+	Reserving              // waiting for the client actor's word
+	Claiming               // the claim is being committed
+	OnCall                 // in a committed call
+	Ending                 // the release is being committed
+	Renewing               // a renewal is being committed; the call goes on
+	Noting                 // something beside the claim is being committed
+)
+
+func (p Phase) String() string {
+	return [...]string{
+		"asleep", "loading", "idle", "reserving", "claiming",
+		"onCall", "ending", "renewing", "noting",
+	}[p]
+}
+
+// MaxQueue is how many commands may wait behind the one under way. A person
+// needs one or two; more is a caller gone wrong.
+const MaxQueue = 32
+
+// State is all that a user actor remembers. The zero value, with User set, is
+// asleep. A State is never changed in place: Step returns a new one.
+type State struct {
+	User messages.UserID
+
+	phase Phase
+	held  *held     // the committed call; nil in none, and while nothing is known
+	work  *work     // the command under way; nil while resting
+	queue []Command // the commands waiting behind it
+	asked []messages.AskHolder
+}
+
+// held is a committed call. It is replaced, never changed.
+type held struct {
+	messages.HeldClaim
+	cover cover
+}
+
+// cover is what lets a renewal be answered without a write: the renewal that
+// was last committed left slack in the store beyond what was told.
+type cover struct {
+	since  time.Time     // when that renewal was handed to the journal
+	slack  time.Duration // how much of the stored lease was not told
+	stored time.Time     // the end of the lease in the store, by its clock
+}
+
+// work is the command under way. It is replaced, never changed.
+type work struct {
+	command Command
+	write   messages.Write // once one was handed to the journal
+	since   time.Time      // when that was
+}
+
+// Phase returns what the actor is doing.
+func (s State) Phase() Phase { return s.phase }
+
+// Held returns the user's committed call, if one is known.
+func (s State) Held() (messages.HeldClaim, bool) {
+	if s.held == nil {
+		return messages.HeldClaim{}, false
+	}
+	return s.held.HeldClaim, true
+}
+
+// CanStop reports whether the actor may be stopped: nobody waits for it, and
+// it remembers nothing that matters.
+func (s State) CanStop() bool {
+	return (s.phase == Idle || s.phase == Asleep) && len(s.queue) == 0 && len(s.asked) == 0
+}
+
+// Waiting returns everybody who waits for an answer, so that a shell that has
+// to throw the state away (its actor panicked) can tell them.
+func (s State) Waiting() ([]Asker, []messages.AskHolder) {
+	var askers []Asker
+	if s.work != nil {
+		askers = append(askers, s.work.command.Asker)
+	}
+	for _, c := range s.queue {
+		askers = append(askers, c.Asker)
+	}
+	return askers, s.asked
+}

@@ -1,0 +1,166 @@
+package user
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/dibs-calls/dibs/messages"
+)
+
+// Step carries the machine one message further.
+func Step(s State, now time.Time, m Message) (State, []Effect) {
+	t := turn{State: s, now: now}
+	switch s.phase {
+	case Asleep:
+		t.asleep(m)
+	case Loading:
+		t.loading(m)
+	case Idle, OnCall:
+		t.resting(m)
+	case Reserving:
+		t.reserving(m)
+	case Claiming:
+		t.claiming(m)
+	case Ending:
+		t.ending(m)
+	case Renewing:
+		t.renewing(m)
+	case Noting:
+		t.noting(m)
+	}
+	return t.State, t.effects
+}
+
+// turn is one step under way: the state as it becomes, and the effects so far.
+type turn struct {
+	State
+	now     time.Time
+	effects []Effect
+}
+
+func (t *turn) asleep(m Message) {
+	switch m := m.(type) {
+	case Command:
+		t.enqueue(m)
+	case messages.AskHolder:
+		t.ask(m)
+	default:
+		return // meant for an earlier life
+	}
+	t.becomeLoading()
+}
+
+func (t *turn) loading(m Message) {
+	switch m := m.(type) {
+	case Loaded:
+		t.loaded(m.Claim)
+	case LoadFailed:
+		t.becomeAsleep()
+	case messages.AskHolder:
+		t.ask(m)
+	default:
+		t.meanwhile(m)
+	}
+}
+
+// resting is the step of both phases in which no command is under way: idle
+// and onCall.
+func (t *turn) resting(m Message) {
+	if c, ok := m.(Command); ok {
+		t.begin(c)
+		return
+	}
+	t.meanwhile(m)
+}
+
+func (t *turn) reserving(m Message) {
+	start := t.work.command.Do.(messages.StartCall)
+	switch m := m.(type) {
+	case messages.Reserved:
+		if m.Call == start.Call {
+			t.becomeClaiming(start)
+		}
+	case messages.Refused:
+		if m.Call == start.Call {
+			t.becomeResting(Reserving)
+			t.answerFromMemory(t.finish(), start.Key, messages.Answer{
+				Code: messages.CodeClientBeingCalled, Caller: &m.Caller,
+			})
+			t.next()
+		}
+	case GiveUp:
+		if m.Asker != t.work.command.Asker {
+			t.meanwhile(m)
+			return
+		}
+		t.toClient(start.Client, messages.Withdraw{Client: start.Client, Call: start.Call})
+		t.becomeResting(Reserving)
+		t.finish()
+		t.next()
+	default:
+		t.meanwhile(m)
+	}
+}
+
+func (t *turn) claiming(m Message) {
+	switch m := m.(type) {
+	case Written:
+		t.claimed(m.Outcome)
+	case messages.AskHolder:
+		if m.Call == t.work.write.Call {
+			t.ask(m)
+			return
+		}
+		t.tell(m)
+	default:
+		t.meanwhile(m)
+	}
+}
+
+func (t *turn) ending(m Message) {
+	switch m := m.(type) {
+	case Written:
+		t.ended(m.Outcome)
+	case messages.AskHolder:
+		if m.Call == t.held.ID {
+			t.ask(m)
+			return
+		}
+		t.tell(m)
+	default:
+		t.meanwhile(m)
+	}
+}
+
+func (t *turn) renewing(m Message) {
+	if w, ok := m.(Written); ok {
+		t.renewed(w.Outcome)
+		return
+	}
+	t.meanwhile(m)
+}
+
+func (t *turn) noting(m Message) {
+	if w, ok := m.(Written); ok {
+		t.noted(w.Outcome)
+		return
+	}
+	t.meanwhile(m)
+}
+
+// meanwhile handles what any phase handles in the same way.
+func (t *turn) meanwhile(m Message) {
+	switch m := m.(type) {
+	case Command:
+		t.enqueue(m)
+	case GiveUp:
+		t.dequeue(m.Asker)
+	case messages.AskHolder:
+		t.tell(m)
+	case messages.Reserved, messages.Refused:
+		// The answer to a reservation that was withdrawn meanwhile: the
+		// client actor has heard, or will hear, of that.
+	case Written, Loaded, LoadFailed:
+		panic(fmt.Sprintf("user: %T in phase %v", m, t.phase))
+	}
+}

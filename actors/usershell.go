@@ -1,0 +1,99 @@
+package actors
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/dibs-calls/dibs/actors/user"
+	"github.com/dibs-calls/dibs/messages"
+)
+
+// userShell gives the state machine of one user its clock, its mailbox and its
+// effects. Its fields are touched only by the goroutine that runs its mailbox.
+type userShell struct {
+	system      *System
+	place       *place
+	state       user.State
+	incarnation uint32 // of this shell, for results that come back
+	handling    any    // the message under way, for the case of a panic
+}
+
+// loaded carries the result of a read to the incarnation that asked for it.
+type loaded struct {
+	incarnation uint32
+	message     user.Message // user.Loaded or user.LoadFailed
+}
+
+func (s *userShell) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+	case *actor.Stopping:
+	case *actor.Restarting:
+		s.abandon()
+	case *actor.Stopped:
+		s.abandon()
+		s.system.users.evict(s.state.User.UUID, s.place)
+	default:
+		defer s.place.inbox.Add(-1)
+		s.handling = m
+		s.handle(ctx, m)
+		s.handling = nil
+	}
+}
+
+func (s *userShell) handle(ctx actor.Context, m any) {
+	switch m := m.(type) {
+	case retire:
+		if s.state.CanStop() && s.system.users.vacate(s.state.User.UUID, s.place) {
+			ctx.Stop(ctx.Self())
+		}
+	case written:
+		if m.incarnation == s.incarnation {
+			s.step(user.Written{Outcome: m.outcome})
+		}
+	case loaded:
+		if m.incarnation == s.incarnation {
+			s.step(m.message)
+		}
+	default:
+		s.step(m)
+	}
+}
+
+func (s *userShell) step(m user.Message) {
+	state, effects := user.Step(s.state, s.system.now(), m)
+	s.state = state
+	for _, e := range effects {
+		s.carryOut(e)
+	}
+}
+
+func (s *userShell) carryOut(e user.Effect) {
+	switch e := e.(type) {
+	case user.Load:
+		s.system.userLoads.add(load{user: s.state.User, to: s.place, incarnation: s.incarnation})
+	case user.Commit:
+		s.system.journalOf(e.Write).send(entry{write: e.Write, to: s.place, incarnation: s.incarnation})
+	case user.Reply:
+		e.To.(*ask[messages.Answer]).answer(e.Answer)
+	case user.ToClient:
+		s.system.clients.send(e.Client.UUID, e.Message)
+	}
+}
+
+// abandon tells everybody who waits for this incarnation that it is gone.
+// Questions of client actors are put back in line for the next one.
+func (s *userShell) abandon() {
+	askers, questions := s.state.Waiting()
+	if c, ok := s.handling.(user.Command); ok {
+		askers = append(askers, c.Asker)
+	}
+	for _, a := range askers {
+		if a, ok := a.(*ask[messages.Answer]); ok {
+			a.answer(messages.Answer{Code: messages.CodeOutcomeUnknown})
+		}
+	}
+	for _, q := range questions {
+		s.system.users.sendIfAwake(q.User.UUID, q)
+	}
+	s.state, s.handling = user.State{User: s.state.User}, nil
+}

@@ -1,0 +1,165 @@
+package messages
+
+import "time"
+
+// WriteKind is what a [Write] does.
+type WriteKind uint8
+
+const (
+	// WriteClaim inserts the claim of Client by User.
+	WriteClaim WriteKind = iota + 1
+	// WriteRelease deletes the claim (User, Call, Token) and inserts the
+	// finished call. With ReasonExpired it does so only if the lease has run
+	// out by the store's clock.
+	WriteRelease
+	// WriteRenew moves the lease of the claim (User, Call, Token) to Lease
+	// from now by the store's clock.
+	WriteRenew
+	// WriteNote touches no claim: it saves Log, Audit and Key alone.
+	WriteNote
+)
+
+// Write is what one command asks of the store. A batch of them is one
+// transaction; each has an [Outcome] of its own, and one that is refused
+// leaves nothing behind except the record of its Key.
+type Write struct {
+	Kind   WriteKind
+	User   UserID
+	Client ClientID // of the call; names the journal that keeps a client's writes in order
+	Call   CallID
+	Token  int64         // release, renew: the fence, exact
+	Lease  time.Duration // claim, renew: as asked for
+	// Slack is added to Lease in the store by a renewal and kept from the
+	// caller, so that renewals which follow soon need not be written: what
+	// they are answered is covered by what is on stable storage already.
+	Slack  time.Duration
+	Reason EndReason // release
+
+	Disposition string   // release
+	Notes       string   // release
+	Log         *CallLog // release, note: saved in the same transaction
+	Audit       *Audit   // release, note: written in the same transaction
+
+	// Key, when set, is recorded together with the answer to the command, in
+	// the same transaction (I8). If Key was recorded before, nothing else of
+	// this write happens, and the outcome is OutcomeReplayed or
+	// OutcomeKeyReused.
+	Key *Key
+	// Refusal is the answer to record with Key for a WriteNote that stands for
+	// a command refused from memory. Nil: the answer follows from the outcome
+	// by [AnswerOf].
+	Refusal *Answer
+}
+
+// OutcomeKind is what became of a [Write].
+type OutcomeKind uint8
+
+const (
+	// OutcomeDone: it was applied. Call is the claim as the store has it now,
+	// or as it was before its release.
+	OutcomeDone OutcomeKind = iota + 1
+	// OutcomeClientHeld: a claim lost to the unique index on the client. Call
+	// is the holder's claim, Holder the holder.
+	OutcomeClientHeld
+	// OutcomeUserHeld: a claim lost to the primary key: the user is on a call
+	// already. Call is that claim.
+	OutcomeUserHeld
+	// OutcomeNoUser: a claim by an unknown or disabled user, or a log of one.
+	OutcomeNoUser
+	// OutcomeNoClient: a claim of, or a log about, an unknown client.
+	OutcomeNoClient
+	// OutcomeCallOver: a release or renewal of a claim that is not there. The
+	// Log of such a release is saved all the same, alone: notes that somebody
+	// typed are not thrown away because a lease ran out first.
+	OutcomeCallOver
+	// OutcomeNotExpired: a release with ReasonExpired of a lease that still
+	// runs. Call is the claim as the store has it.
+	OutcomeNotExpired
+	// OutcomeReplayed: the Key was recorded before with the same digest.
+	// Replay is the answer recorded.
+	OutcomeReplayed
+	// OutcomeKeyReused: the Key was recorded before with another digest.
+	OutcomeKeyReused
+	// OutcomeNotApplied: the transaction did not happen, and it is certain
+	// that it did not. Never returned by a store: the journal says so to each
+	// write of a batch that failed.
+	OutcomeNotApplied
+	// OutcomeUnknown: the connection broke while the transaction was being
+	// committed. Never returned by a store, like OutcomeNotApplied.
+	OutcomeUnknown
+)
+
+// Outcome is what became of one write of a batch.
+type Outcome struct {
+	Kind   OutcomeKind
+	Call   Call
+	Holder Caller   // OutcomeClientHeld: the other user; OutcomeDone of a claim: the user's own name
+	Log    *CallLog // the log as saved, if the write carried one and it was saved
+	Replay *Answer  // OutcomeReplayed
+}
+
+// AnswerOf is the answer to the command behind a write, as its outcome says.
+// Stores record it with the write's key, and the user actor gives it to the
+// caller: one rule, so that a replay equals the first answer.
+func AnswerOf(w Write, o Outcome) Answer {
+	switch o.Kind {
+	case OutcomeDone:
+		return answerOfDone(w, o)
+	case OutcomeClientHeld:
+		return Answer{Code: CodeClientBeingCalled, Caller: &o.Holder}
+	case OutcomeUserHeld:
+		return Answer{Code: CodeUserOnCall, Call: &o.Call}
+	case OutcomeNoUser:
+		return Answer{Code: CodeUserNotFound}
+	case OutcomeNoClient:
+		return Answer{Code: CodeClientNotFound}
+	case OutcomeCallOver:
+		if w.Kind == WriteRenew {
+			return Answer{Code: CodeCallOver}
+		}
+		return Answer{Log: o.Log} // ending what is over is harmless
+	case OutcomeNotExpired:
+		return Answer{Call: &o.Call}
+	case OutcomeReplayed:
+		return *o.Replay
+	case OutcomeKeyReused:
+		return Answer{Code: CodeKeyReused}
+	case OutcomeNotApplied:
+		return Answer{Code: CodeUnavailable}
+	case OutcomeUnknown:
+		return Answer{Code: CodeOutcomeUnknown}
+	}
+	return Answer{Code: CodeInternal}
+}
+
+func answerOfDone(w Write, o Outcome) Answer {
+	switch w.Kind {
+	case WriteClaim:
+		return Answer{Call: &o.Call}
+	case WriteRenew:
+		call := o.Call
+		call.LeaseExpiresAt = call.LeaseExpiresAt.Add(-w.Slack)
+		return Answer{Call: &call}
+	case WriteRelease:
+		return Answer{Ended: &o.Call, Log: o.Log}
+	}
+	if w.Refusal != nil {
+		return *w.Refusal
+	}
+	return Answer{Log: o.Log}
+}
+
+// HeldClaim is a call in progress with the name of its user, as the store has
+// it: what an actor needs to know when it wakes.
+type HeldClaim struct {
+	Call
+	Name string
+	// Lease is how long the call's lease was asked for.
+	Lease time.Duration
+}
+
+// RecordedKey is what the store remembers of an idempotency key.
+type RecordedKey struct {
+	Digest [32]byte
+	Answer Answer
+}

@@ -1,0 +1,146 @@
+package persistence
+
+import (
+	"context"
+	"time"
+
+	"github.com/dibs-calls/dibs/messages"
+	"github.com/google/uuid"
+)
+
+// Journal writes batches. It is safe for concurrent use; batches that are
+// written at the same time may be committed in either order.
+type Journal interface {
+	// Commit applies the writes in one durable transaction and returns their
+	// outcomes, in the order of the writes. Releases take effect before
+	// renewals, renewals before claims, whatever their order in the batch. It
+	// retries by itself what the store reports as known not applied (a
+	// deadlock, a serialization failure). See the package comment for errors.
+	//
+	// A context that ends stops waiting for the store; it never makes the
+	// answer a guess.
+	Commit(ctx context.Context, batch []messages.Write) ([]messages.Outcome, error)
+}
+
+// ClaimReader reads the truth about calls in progress. What it returns was
+// committed; a transaction whose outcome Commit could not tell is over (one
+// way or the other) before a ClaimReader answers, or it answers with
+// [messages.CodeUnavailable].
+type ClaimReader interface {
+	// ClaimsOfUsers returns the claims of those of the users who are on a
+	// call, in no order.
+	ClaimsOfUsers(ctx context.Context, users []messages.UserID) ([]messages.HeldClaim, error)
+	// ClaimsOfClients returns the claims of those of the clients who are being
+	// called, in no order.
+	ClaimsOfClients(ctx context.Context, clients []messages.ClientID) ([]messages.HeldClaim, error)
+	// Keys returns what is recorded of the idempotency keys, in their order;
+	// nil for one that is not recorded or has passed its 24 hours.
+	Keys(ctx context.Context, keys []messages.Key) ([]*messages.RecordedKey, error)
+	// ExistingClients returns those of the clients that exist, in no order.
+	ExistingClients(ctx context.Context, clients []messages.ClientID) ([]messages.ClientID, error)
+	// Expired returns at most limit claims whose lease has run out by the
+	// store's clock, the longest overdue first.
+	Expired(ctx context.Context, limit int) ([]messages.HeldClaim, error)
+	// StartedBefore returns at most limit claims that began more than age ago
+	// by the store's clock, the oldest first.
+	StartedBefore(ctx context.Context, age time.Duration, limit int) ([]messages.HeldClaim, error)
+}
+
+// People reads and writes accounts. Errors carry codes: CodeUserNotFound,
+// CodeEmailTaken, CodeUnavailable. E-mail addresses are compared without
+// regard to case.
+type People interface {
+	// AddUsers makes users, all or none, and returns them with their ids as
+	// given (or made, where zero).
+	AddUsers(ctx context.Context, users []messages.NewUser) ([]messages.User, error)
+	// UserByID returns an account, disabled ones too.
+	UserByID(ctx context.Context, id messages.UserID) (messages.Account, error)
+	// UserByEmail returns an account, disabled ones too.
+	UserByEmail(ctx context.Context, email string) (messages.Account, error)
+	// ListUsers returns all accounts, disabled ones too, by e-mail address.
+	ListUsers(ctx context.Context) ([]messages.Account, error)
+	// SetPassword replaces the password hash and revokes the user's sessions.
+	SetPassword(ctx context.Context, id messages.UserID, hash string) error
+	// DisableUser keeps the user from signing in and from starting calls, and
+	// revokes their sessions. A call in progress goes on. Idempotent.
+	DisableUser(ctx context.Context, id messages.UserID, audit messages.Audit) error
+	// UserStatuses returns every active user (onCallOnly: those on a call),
+	// ordered by first name, last name, id.
+	UserStatuses(ctx context.Context, onCallOnly bool) ([]messages.UserStatus, error)
+}
+
+// Tokens keeps sessions and API keys. A token is known by its digest alone.
+type Tokens interface {
+	// AddSession keeps a session of the user until expires.
+	AddSession(ctx context.Context, digest [32]byte, user messages.UserID, expires time.Time) error
+	// AddAPIKey keeps an API key.
+	AddAPIKey(ctx context.Context, digest [32]byte, key messages.APIKey, audit messages.Audit) error
+	// PrincipalByToken returns who a token stands for. A token that is
+	// unknown, expired or revoked, or of a disabled user, is
+	// CodeUnauthenticated.
+	PrincipalByToken(ctx context.Context, digest [32]byte) (messages.Principal, error)
+	// RevokeSession forgets a session. Idempotent.
+	RevokeSession(ctx context.Context, digest [32]byte) error
+	// RevokeAPIKey ends an API key. CodeNotFound if there is none.
+	RevokeAPIKey(ctx context.Context, id uuid.UUID, audit messages.Audit) error
+	// ListAPIKeys returns all keys, revoked ones too, newest first.
+	ListAPIKeys(ctx context.Context) ([]messages.APIKey, error)
+}
+
+// Clients reads and writes clients. Errors carry codes: CodeClientNotFound,
+// CodeClientBeingCalled (a delete), CodeUnavailable.
+type Clients interface {
+	// ListClients returns a page, by name and id, and how many match in all.
+	ListClients(ctx context.Context, q messages.ClientQuery) ([]messages.Client, int, error)
+	// ClientByID returns one client.
+	ClientByID(ctx context.Context, id messages.ClientID) (messages.Client, error)
+	// AddClients makes clients, all or none. It sets the times, and an id
+	// where it is zero, in place.
+	AddClients(ctx context.Context, clients []messages.Client) error
+	// UpdateClient replaces name, phone, e-mail, notes and attributes, and
+	// returns the client as it is now.
+	UpdateClient(ctx context.Context, c messages.Client) (messages.Client, error)
+	// DeleteClient removes a client who is not being called. A claim that is
+	// committed at the same time either keeps it from happening or fails for
+	// want of the client.
+	DeleteClient(ctx context.Context, id messages.ClientID, audit messages.Audit) error
+	// PhonesInUse returns those of the numbers (E.164) that clients have.
+	PhonesInUse(ctx context.Context, phones []string) ([]string, error)
+	// EachClient calls f for all clients in the order of their ids, reading in
+	// constant memory, until f fails or the clients end.
+	EachClient(ctx context.Context, f func(messages.Client) error) error
+}
+
+// Logs reads call logs; they are written through the Journal.
+type Logs interface {
+	// ListLogs returns a page, newest first, each with its user and client
+	// (nil where deleted), and how many match in all.
+	ListLogs(ctx context.Context, q messages.LogQuery) ([]messages.CallLog, int, error)
+}
+
+// Upkeep is what the process needs of its store besides the data.
+type Upkeep interface {
+	// Ping reports whether the store can be read and written now.
+	Ping(ctx context.Context) error
+	// AuditTrail returns the newest entries first, at most limit.
+	AuditTrail(ctx context.Context, limit int) ([]messages.Audit, error)
+	// Prune forgets what has passed its time: idempotency keys after 24 hours,
+	// sessions that have ended. It removes at most limit rows of each and
+	// returns how many it removed.
+	Prune(ctx context.Context, limit int) (int, error)
+	// Close waits for what is under way and lets go of the store. It can be
+	// repeated.
+	Close() error
+}
+
+// Store is all of it: what the stores implement and the conformance suite
+// tests. Consumers declare the narrow part that they need.
+type Store interface {
+	Journal
+	ClaimReader
+	People
+	Tokens
+	Clients
+	Logs
+	Upkeep
+}
