@@ -80,5 +80,5 @@ func (s *clientShell) abandon() {
 	for _, r := range reservations {
 		s.system.clients.sendIfAwake(r.Client.UUID, r)
 	}
-	s.state, s.handling = client.State{Client: s.state.Client}, nil
+	s.state, s.handling = client.New(s.state.Client, 0), nil
 }

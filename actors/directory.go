@@ -33,6 +33,9 @@ type place struct {
 	// used is set by every message and cleared by the sweep: an actor that is
 	// not used between two sweeps is asked to retire.
 	used atomic.Bool
+	// writing says that a write of the user actor is under way. Only the
+	// goroutine that runs the actor's mailbox touches it.
+	writing bool
 }
 
 func newDirectory(root *actor.RootContext, spawn func(uuid.UUID, *place) *actor.PID) *directory {

@@ -20,17 +20,13 @@ var errStalled = errors.New("a commit takes too long")
 
 // entry is a write on its way, and where its outcome goes.
 type entry struct {
-	write       messages.Write
-	to          *place
-	incarnation uint32
+	write messages.Write
+	to    *place
 }
 
-// written tells a user actor what became of its write. It is for one
-// incarnation only.
-type written struct {
-	incarnation uint32
-	outcome     messages.Outcome
-}
+// written tells a user actor what became of its write, or of the one that an
+// earlier incarnation at its place had under way.
+type written struct{ outcome messages.Outcome }
 
 // finish asks a journal to close done as soon as it has nothing left to write.
 type finish struct{ done chan struct{} }
@@ -94,7 +90,7 @@ func (w *writer) run() {
 	for batch := range w.batches {
 		outcomes := w.commit(batch)
 		for i, e := range batch {
-			w.users.reply(e.to, written{incarnation: e.incarnation, outcome: outcomes[i]})
+			w.users.reply(e.to, written{outcome: outcomes[i]})
 		}
 		w.journal(batchDone{})
 	}

@@ -26,7 +26,7 @@ type load struct {
 // look is a client actor that waits for word about its client.
 type look struct {
 	client messages.ClientID
-	serial uint32
+	serial uint64
 	to     *place
 }
 

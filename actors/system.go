@@ -93,13 +93,10 @@ func NewSystem(c Config) *System {
 		return slog.New(slog.DiscardHandler) // failures are reported by supervise
 	}))
 	s.users = newDirectory(s.actors.Root, s.spawner("user", func(id uuid.UUID, p *place) actor.Actor {
-		return &userShell{
-			system: s, place: p, incarnation: s.incarnations.Add(1),
-			state: user.State{User: messages.UserID{UUID: id}},
-		}
+		return newUserShell(s, messages.UserID{UUID: id}, p)
 	}))
 	s.clients = newDirectory(s.actors.Root, s.spawner("client", func(id uuid.UUID, p *place) actor.Actor {
-		return &clientShell{system: s, place: p, state: client.State{Client: messages.ClientID{UUID: id}}}
+		return &clientShell{system: s, place: p, state: client.New(messages.ClientID{UUID: id}, s.incarnations.Add(1))}
 	}))
 	s.userLoads = newCollector(maxBatch, s.loadUsers)
 	s.clientLooks = newCollector(maxBatch, s.lookUpClients)
@@ -142,15 +139,8 @@ func (s *System) spawner(kind string, shell func(uuid.UUID, *place) actor.Actor)
 	}
 }
 
-// supervise starts an actor that panicked anew, in its place and with its
-// mailbox. One that panics more than ten times in ten seconds is stopped; the
-// next message wakes another.
 func (s *System) supervise(kind string) actor.SupervisorStrategy {
-	return actor.NewOneForOneStrategy(10, 10*time.Second, func(reason any) actor.Directive {
-		s.config.Observer.ActorFailed(kind)
-		s.config.Logger.Error("an actor panicked and starts anew", "kind", kind, "reason", reason)
-		return actor.RestartDirective
-	})
+	return &supervisor{kind: kind, logger: s.config.Logger, observer: s.config.Observer}
 }
 
 func (s *System) startJournal() *journalRef {

@@ -13,8 +13,18 @@ type userShell struct {
 	system      *System
 	place       *place
 	state       user.State
-	incarnation uint32 // of this shell, for results that come back
+	incarnation uint32 // of this shell, for reads that come back
 	handling    any    // the message under way, for the case of a panic
+}
+
+// newUserShell returns a shell that begins where the store is, or waits for
+// what an earlier incarnation at the same place was writing.
+func newUserShell(s *System, id messages.UserID, p *place) *userShell {
+	state := user.State{User: id}
+	if p.writing {
+		state = user.Recover(id)
+	}
+	return &userShell{system: s, place: p, state: state, incarnation: s.incarnations.Add(1)}
 }
 
 // loaded carries the result of a read to the incarnation that asked for it.
@@ -47,9 +57,8 @@ func (s *userShell) handle(ctx actor.Context, m any) {
 			ctx.Stop(ctx.Self())
 		}
 	case written:
-		if m.incarnation == s.incarnation {
-			s.step(user.Written{Outcome: m.outcome})
-		}
+		s.place.writing = false
+		s.step(user.Written{Outcome: m.outcome})
 	case loaded:
 		if m.incarnation == s.incarnation {
 			s.step(m.message)
@@ -72,7 +81,8 @@ func (s *userShell) carryOut(e user.Effect) {
 	case user.Load:
 		s.system.userLoads.add(load{user: s.state.User, to: s.place, incarnation: s.incarnation})
 	case user.Commit:
-		s.system.journalOf(e.Write).send(entry{write: e.Write, to: s.place, incarnation: s.incarnation})
+		s.place.writing = true
+		s.system.journalOf(e.Write).send(entry{write: e.Write, to: s.place})
 	case user.Reply:
 		e.To.(*ask[messages.Answer]).answer(e.Answer)
 	case user.ToClient:

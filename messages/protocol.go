@@ -65,14 +65,14 @@ type AskHolder struct {
 	User   UserID
 	Client ClientID
 	Call   CallID
-	Serial uint32 // tells the answers to repeated questions apart
+	Serial uint64 // tells the answers to repeated questions apart
 }
 
 // HolderSays answers [AskHolder].
 type HolderSays struct {
 	Client ClientID
 	Call   CallID
-	Serial uint32 // of the question
+	Serial uint64 // of the question
 	Is     Standing
 	Held   HeldClaim // with StandingOn: the call
 }

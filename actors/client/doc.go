@@ -21,12 +21,12 @@
 //
 // # A refusal is true (I4)
 //
-// Whoever asks while a claim is being committed waits for that commit, and is
-// refused only if it succeeds: the commit lies between their request and their
-// answer. Whoever asks while the client is held waits while the actor asks the
-// holder whether the call is still on. One question serves all who were waiting
-// when it was asked and nobody who came later, because its answer may be older
-// than their request. So an actor that missed a release heals by itself.
+// Whoever asks while a claim is being committed waits for that commit. Whoever
+// asks while the client is held waits while the actor asks the holder whether
+// the call is still on. One question serves all who were waiting when it was
+// asked and nobody who came later, because its answer may be older than their
+// request. So an actor that missed a release heals by itself, and no refusal
+// depends on how fast a message travels.
 //
 // # Nobody waits for ever
 //

@@ -17,7 +17,7 @@ import (
 // the transcripts anew.
 func TestTranscripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
-		p := &player{now: script.Epoch, state: client.State{Client: script.Client(1)}}
+		p := &player{now: script.Epoch, state: client.New(script.Client(1), 0)}
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			p.t, p.d = t, d
 			return p.play()
@@ -99,7 +99,7 @@ func (p *player) claim() messages.HeldClaim {
 }
 
 func (p *player) message() client.Message {
-	c1, call, serial := script.Client(1), script.Call(p.int("call")), uint32(p.int("serial"))
+	c1, call, serial := script.Client(1), script.Call(p.int("call")), uint64(p.int("serial"))
 	switch p.d.Cmd {
 	case "reserve":
 		return messages.Reserve{Client: c1, User: script.User(p.int("user")), Call: call}

@@ -27,13 +27,13 @@ type Forget struct{}
 
 // LookedUp is what the store says of the client.
 type LookedUp struct {
-	Serial uint32 // of the [LookUp]
+	Serial uint64 // of the [LookUp]
 	Exists bool
 	Claim  *messages.HeldClaim // nil: not being called
 }
 
 // LookUpFailed says that the store could not be read.
-type LookUpFailed struct{ Serial uint32 }
+type LookUpFailed struct{ Serial uint64 }
 
 // Reminder is what a [Remind] asked for.
 type Reminder struct{}
@@ -43,7 +43,7 @@ type Reminder struct{}
 type Effect any
 
 // LookUp reads the client's claim; [LookedUp] or [LookUpFailed] must follow.
-type LookUp struct{ Serial uint32 }
+type LookUp struct{ Serial uint64 }
 
 // Remind sends a [Reminder] after that time.
 type Remind struct{ After time.Duration }

@@ -21,8 +21,7 @@ func (p Phase) String() string { return [...]string{"free", "reserved", "held"}[
 // well above what a commit takes and well below what a caller waits.
 const RemindAfter = time.Second
 
-// State is all that a client actor remembers. The zero value, with Client set,
-// is free and unverified. A State is never changed in place.
+// State is all that a client actor remembers. It is never changed in place.
 type State struct {
 	Client messages.ClientID
 
@@ -30,9 +29,10 @@ type State struct {
 	verified bool // free: the store was read, and every claim since passed through here
 	reminded bool // a reminder is under way
 	// serial numbers questions and reads, so that an answer that is older than
-	// those whom it would serve is known by it.
-	serial  uint32
-	looking uint32 // the serial of the read under way; 0: none
+	// those whom it would serve is known by it. The numbers of different
+	// incarnations differ.
+	serial  uint64
+	looking uint64 // the serial of the read under way; 0: none
 	holder  *holder
 	crowd   *crowd
 }
@@ -50,7 +50,7 @@ type crowd struct {
 	waiting []waiter  // in the order in which they came; the next question is theirs
 	asked   []waiter  // whom the question under way serves
 	askedAt time.Time // when that question was asked
-	serial  uint32    // of that question
+	serial  uint64    // of that question
 }
 
 // waiter waits for the client (a reservation) or for word about it (an
@@ -59,6 +59,12 @@ type waiter struct {
 	user  messages.UserID
 	call  messages.CallID
 	asker Asker
+}
+
+// New returns the state of a client actor that wakes up: free, and unverified.
+// No two lives of actors of the same client have the same incarnation.
+func New(c messages.ClientID, incarnation uint32) State {
+	return State{Client: c, serial: uint64(incarnation) << 32}
 }
 
 // Phase returns who has the client.

@@ -70,10 +70,16 @@ func (t *turn) reserved(m Message) {
 	case Check:
 		t.wait(waiter{asker: m.Asker})
 	case messages.Confirm:
-		if m.Call.ID == t.holder.call {
-			t.becomeHeld(messages.HeldClaim{Call: m.Call, Name: m.Name})
-			t.refuseAll(t.takeWaiting())
+		if m.Call.ID != t.holder.call {
+			// A reservation of an earlier incarnation, committed after all:
+			// the one under way will lose to it.
+			t.verified = false
+			return
 		}
+		// Who waited is not refused yet: by the time this message is here, the
+		// call may have ended, before they came.
+		t.becomeHeld(messages.HeldClaim{Call: m.Call, Name: m.Name})
+		t.ask()
 	case messages.Withdraw:
 		if m.Call != t.holder.call {
 			t.leave(m.Call)

@@ -21,7 +21,8 @@
 // From onCall a renewal goes through renewing and comes back. From idle and
 // onCall anything that has only something to record (a log of another call,
 // the answer that belongs to an idempotency key) goes through noting and comes
-// back.
+// back. An actor that panicked while a write was under way begins its next life
+// recovering: it loads only when that write is over.
 //
 // # Ordering
 //

@@ -43,6 +43,13 @@ func (p *player) play() string {
 		p.now = p.now.Add(d)
 		return ""
 	}
+	if p.d.Cmd == "panic" {
+		p.state = user.State{User: p.state.User}
+		if script.Has(p.d, "writing") {
+			p.state = user.Recover(p.state.User)
+		}
+		return fmt.Sprintf("[%v]\n", p.state.Phase())
+	}
 	var effects []user.Effect
 	p.state, effects = user.Step(p.state, p.now, p.message())
 	var b strings.Builder

@@ -10,20 +10,21 @@ import (
 type Phase uint8
 
 const (
-	Asleep    Phase = iota // nothing is known; the store has the truth
-	Loading                // a read of the user's claim is under way
-	Idle                   // in no call
-	Reserving              // waiting for the client actor's word
-	Claiming               // the claim is being committed
-	OnCall                 // in a committed call
-	Ending                 // the release is being committed
-	Renewing               // a renewal is being committed; the call goes on
-	Noting                 // something beside the claim is being committed
+	Asleep     Phase = iota // nothing is known; the store has the truth
+	Recovering              // the same, and a write of an earlier life is under way
+	Loading                 // a read of the user's claim is under way
+	Idle                    // in no call
+	Reserving               // waiting for the client actor's word
+	Claiming                // the claim is being committed
+	OnCall                  // in a committed call
+	Ending                  // the release is being committed
+	Renewing                // a renewal is being committed; the call goes on
+	Noting                  // something beside the claim is being committed
 )
 
 func (p Phase) String() string {
 	return [...]string{
-		"asleep", "loading", "idle", "reserving", "claiming",
+		"asleep", "recovering", "loading", "idle", "reserving", "claiming",
 		"onCall", "ending", "renewing", "noting",
 	}[p]
 }
@@ -63,6 +64,20 @@ type work struct {
 	command Command
 	write   messages.Write // once one was handed to the journal
 	since   time.Time      // when that was
+}
+
+// Recover is the state of a user actor whose earlier life ended while a write
+// of its own was under way: nothing can be learned from the store before that
+// write is over, one way or the other.
+func Recover(u messages.UserID) State { return State{User: u, phase: Recovering} }
+
+// Writing reports whether a write is under way; then [Written] is to come.
+func (s State) Writing() bool {
+	switch s.phase {
+	case Recovering, Claiming, Ending, Renewing, Noting:
+		return true
+	}
+	return false
 }
 
 // Phase returns what the actor is doing.

@@ -13,6 +13,8 @@ func Step(s State, now time.Time, m Message) (State, []Effect) {
 	switch s.phase {
 	case Asleep:
 		t.asleep(m)
+	case Recovering:
+		t.recovering(m)
 	case Loading:
 		t.loading(m)
 	case Idle, OnCall:
@@ -48,6 +50,17 @@ func (t *turn) asleep(m Message) {
 		return // meant for an earlier life
 	}
 	t.becomeLoading()
+}
+
+func (t *turn) recovering(m Message) {
+	switch m := m.(type) {
+	case Written:
+		t.becomeLoading()
+	case messages.AskHolder:
+		t.ask(m)
+	default:
+		t.meanwhile(m)
+	}
 }
 
 func (t *turn) loading(m Message) {

@@ -11,7 +11,7 @@ import (
 // is a defect of this package, and the shell starts over from the store.
 
 func (t *turn) becomeLoading() {
-	t.from(Asleep, Idle, OnCall)
+	t.from(Asleep, Recovering, Idle, OnCall)
 	t.phase, t.held = Loading, nil
 	t.effects = append(t.effects, Load{})
 }

@@ -1,0 +1,122 @@
+package simulation
+
+import (
+	"flag"
+	"testing"
+	"time"
+
+	"github.com/dibs-calls/dibs/actors/client"
+	"github.com/dibs-calls/dibs/actors/internal/script"
+	"github.com/dibs-calls/dibs/actors/user"
+	"github.com/dibs-calls/dibs/messages"
+)
+
+var seedFlag = flag.Uint64("seed", 0, "replay one seed")
+
+const eventsARun = 600
+
+func TestInterleavings(t *testing.T) {
+	seeds := uint64(4000)
+	if testing.Short() {
+		seeds = 400
+	}
+	first := uint64(1)
+	if *seedFlag != 0 {
+		first, seeds = *seedFlag, *seedFlag
+	}
+	for name, m := range map[string]mode{
+		"one process":   {faults: true, mailboxes: true},
+		"several nodes": {faults: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for seed := first; seed <= seeds; seed++ {
+				run(t, seed, m)
+			}
+		})
+	}
+}
+
+// Without faults nothing is left to the store's indexes: the actors alone keep
+// two people from calling one client.
+func TestInterleavingsWithoutFaults(t *testing.T) {
+	for seed := uint64(1); seed <= 600; seed++ {
+		if w := run(t, seed, mode{mailboxes: true}); w.store.lostRace > 0 {
+			t.Fatalf("seed %d: %d claims were stopped by an index only", seed, w.store.lostRace)
+		}
+	}
+}
+
+func run(t *testing.T, seed uint64, m mode) *world {
+	t.Helper()
+	defer func() {
+		if t.Failed() {
+			t.Logf("replay with -seed %d (%+v)", seed, m)
+		}
+	}()
+	w := newWorld(t, seed, 2+int(seed%5), 1+int(seed%4), m)
+	events := w.events()
+	for range eventsARun {
+		w.happen(events)
+	}
+	w.quiesce()
+	w.checkHistory()
+	w.checkEnding()
+	return w
+}
+
+// quiesce lets everything that is under way come to its end, without faults.
+func (w *world) quiesce() {
+	w.faults = false
+	for len(w.doubts) > 0 {
+		w.step++
+		w.decide()
+	}
+	for range 100_000 {
+		w.step++
+		switch {
+		case len(w.order) > 0:
+			w.deliver()
+		case len(w.writes) > 0:
+			w.commit()
+		case len(w.reads) > 0:
+			w.read()
+		case len(w.reminders) > 0:
+			w.now = w.now.Add(client.RemindAfter)
+			w.remind()
+		default:
+			return
+		}
+	}
+	w.t.Fatal("it never comes to rest")
+}
+
+// checkEnding holds what must be true when all is quiet.
+func (w *world) checkEnding() {
+	for _, r := range w.requests {
+		if r.answered == 0 && !r.gaveUp {
+			w.t.Fatalf("%s was never answered", r.name)
+		}
+	}
+	// Every lease runs out, and every call ends by it (I5).
+	for range 3 { // an actor that does not know of its call learns of it first
+		w.now = w.now.Add(time.Hour)
+		w.sweep()
+		w.quiesce()
+	}
+	if n := len(w.store.byUser); n > 0 {
+		w.t.Fatalf("I5: %d calls never ended", n)
+	}
+	for n := range w.clients {
+		r := &request{client: script.Client(n)}
+		w.ask(r)
+		w.quiesce()
+		if r.answered == 0 || r.availability != (messages.Availability{}) {
+			w.t.Fatalf("client %d is stuck: %+v", n, r.availability)
+		}
+	}
+	for n, u := range w.users {
+		if p := u.state.Phase(); p != user.Idle && p != user.Asleep {
+			w.t.Fatalf("user %d is stuck in %v", n, p)
+		}
+	}
+}

@@ -1,0 +1,202 @@
+package simulation
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/dibs-calls/dibs/actors/client"
+	"github.com/dibs-calls/dibs/actors/internal/script"
+	"github.com/dibs-calls/dibs/actors/user"
+	"github.com/dibs-calls/dibs/messages"
+)
+
+// request is one caller's question and what came back.
+type request struct {
+	name   string
+	user   messages.UserID
+	client messages.ClientID
+	do     any // a command, or nil for a question about availability
+	key    string
+
+	asked, answered int // steps
+	gaveUp          bool
+	answer          messages.Answer
+	availability    messages.Availability
+}
+
+// userActor and clientActor are what the shells are in the real engine.
+type userActor struct {
+	state       user.State
+	incarnation int  // for reads
+	writing     bool // across incarnations
+}
+
+type clientActor struct {
+	state       client.State
+	incarnation uint32
+}
+
+// mode is what kind of world it is.
+type mode struct{ faults, mailboxes bool }
+
+// link carries messages from one actor to another in order.
+type link struct{ from, to string }
+
+// write is one on its way to the store.
+type write struct {
+	user  int
+	write messages.Write
+}
+
+// read is a load or a look-up on its way to the store.
+type read struct {
+	user, client int // one is -1
+	incarnation  int
+	serial       uint64
+}
+
+type reminder struct {
+	client int
+	due    time.Time
+}
+
+// world is the whole of it. Nothing in it runs by itself: every step is one
+// event, chosen by the seed.
+type world struct {
+	t      testing.TB
+	rng    *rand.Rand
+	faults bool // faults happen now
+	faulty bool // they did at some time
+	// mailboxes says that whatever is sent is in the receiver's mailbox at
+	// once, as in one process; else only the order between two actors holds,
+	// as between nodes.
+	mailboxes bool
+	step      int
+	now       time.Time
+
+	users     []*userActor
+	clients   []*clientActor
+	links     map[link][]any
+	order     []link // of those that carry something, so that choosing is repeatable
+	writes    []write
+	reads     []read
+	reminders []reminder
+	doubts    []messages.Write // reported as unknown, and still being committed
+	requests  []*request
+	calls     int
+	store     *store
+}
+
+func newWorld(t testing.TB, seed uint64, users, clients int, m mode) *world {
+	w := &world{
+		t: t, rng: rand.New(rand.NewPCG(seed, 1)), faults: m.faults, faulty: m.faults, mailboxes: m.mailboxes, now: script.Epoch,
+		links: map[link][]any{}, store: newStore(),
+	}
+	for i := range users {
+		w.users = append(w.users, &userActor{state: user.State{User: script.User(i)}})
+	}
+	for i := range clients {
+		w.clients = append(w.clients, &clientActor{state: client.New(script.Client(i), 0)})
+	}
+	return w
+}
+
+func userIndex(u messages.UserID) int     { return int(u.UUID[14])<<8 | int(u.UUID[15]) }
+func clientIndex(c messages.ClientID) int { return int(c.UUID[14])<<8 | int(c.UUID[15]) }
+
+func (w *world) send(from, to string, m any) {
+	l := link{from, to}
+	if w.mailboxes {
+		l.from = "anybody"
+	}
+	if len(w.links[l]) == 0 {
+		w.order = append(w.order, l)
+	}
+	w.links[l] = append(w.links[l], m)
+}
+
+// deliver hands over the first message of a random link.
+func (w *world) deliver() {
+	i := w.rng.IntN(len(w.order))
+	l := w.order[i]
+	m := w.links[l][0]
+	w.links[l] = w.links[l][1:]
+	if len(w.links[l]) == 0 {
+		w.order[i] = w.order[len(w.order)-1]
+		w.order = w.order[:len(w.order)-1]
+	}
+	var n int
+	if _, err := fmt.Sscanf(l.to[1:], "%d", &n); err != nil {
+		w.t.Fatal(err)
+	}
+	if l.to[0] == 'u' {
+		w.stepUser(n, m)
+	} else {
+		w.stepClient(n, m)
+	}
+}
+
+func (w *world) stepUser(n int, m user.Message) {
+	u := w.users[n]
+	var effects []user.Effect
+	u.state, effects = user.Step(u.state, w.now, m)
+	me := fmt.Sprintf("u%d", n)
+	for _, e := range effects {
+		switch e := e.(type) {
+		case user.Load:
+			w.reads = append(w.reads, read{user: n, client: -1, incarnation: u.incarnation})
+		case user.Commit:
+			u.writing = true
+			w.writes = append(w.writes, write{user: n, write: e.Write})
+		case user.Reply:
+			w.answered(e.To.(*request), e.Answer)
+		case user.ToClient:
+			w.send(me, fmt.Sprintf("c%d", clientIndex(e.Client)), e.Message)
+		}
+	}
+}
+
+func (w *world) stepClient(n int, m client.Message) {
+	c := w.clients[n]
+	var effects []client.Effect
+	c.state, effects = client.Step(c.state, w.now, m)
+	me := fmt.Sprintf("c%d", n)
+	for _, e := range effects {
+		switch e := e.(type) {
+		case client.LookUp:
+			w.reads = append(w.reads, read{user: -1, client: n, serial: e.Serial})
+		case client.Remind:
+			w.reminders = append(w.reminders, reminder{client: n, due: w.now.Add(e.After)})
+		case client.Reply:
+			r := e.To.(*request)
+			r.availability = e.Availability
+			w.answered(r, messages.Answer{Code: e.Availability.Code})
+		case client.ToUser:
+			w.send(me, fmt.Sprintf("u%d", userIndex(e.User)), e.Message)
+		}
+	}
+}
+
+func (w *world) answered(r *request, a messages.Answer) {
+	if r.answered != 0 {
+		w.t.Fatalf("%s was answered twice", r.name)
+	}
+	r.answered, r.answer = w.step, a
+	if !r.gaveUp {
+		w.check(r)
+	}
+}
+
+// ask sends a request to the actor that takes it.
+func (w *world) ask(r *request) {
+	r.asked = w.step
+	r.name = fmt.Sprintf("request %d %+v", len(w.requests), r.do)
+	w.requests = append(w.requests, r)
+	if r.do == nil {
+		w.send("caller", fmt.Sprintf("c%d", clientIndex(r.client)), client.Check{Asker: r})
+		return
+	}
+	w.send("caller", fmt.Sprintf("u%d", userIndex(r.user)), user.Command{Asker: r, Do: r.do})
+}
