@@ -19,9 +19,17 @@ type clientShell struct {
 	handling any // the message under way, for the case of a panic
 }
 
+// start begins a life that knows nothing.
+func (s *clientShell) start(self *actor.PID) {
+	id, p := s.system.clients.whoIs(self)
+	s.place = p
+	s.state = client.New(messages.ClientID{UUID: id}, s.system.incarnations.Add(1))
+}
+
 func (s *clientShell) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
+		s.start(ctx.Self())
 	case *actor.Stopping:
 	case *actor.Restarting:
 		s.abandon()

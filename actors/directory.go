@@ -14,7 +14,8 @@ const directoryShards = 64
 // directory finds the actor of an id and wakes it if there is none.
 type directory struct {
 	root   *actor.RootContext
-	spawn  func(id uuid.UUID, p *place) *actor.PID
+	props  *actor.Props // one for all actors: they learn who they are in [directory.whoIs]
+	serial atomic.Uint32
 	shards [directoryShards]directoryShard
 }
 
@@ -38,8 +39,8 @@ type place struct {
 	writing bool
 }
 
-func newDirectory(root *actor.RootContext, spawn func(uuid.UUID, *place) *actor.PID) *directory {
-	d := &directory{root: root, spawn: spawn}
+func newDirectory(root *actor.RootContext, props *actor.Props) *directory {
+	d := &directory{root: root, props: props}
 	for i := range d.shards {
 		d.shards[i].places = make(map[uuid.UUID]*place)
 	}
@@ -65,11 +66,31 @@ func (d *directory) send(id uuid.UUID, m any) {
 	defer s.mu.Unlock()
 	p := s.places[id]
 	if p == nil {
-		p = &place{}
-		p.pid = d.spawn(id, p)
+		p = d.wake(id)
 		s.places[id] = p
 	}
 	d.post(p, m)
+}
+
+// wake spawns an actor whose name is its id, and a number that tells it from
+// an earlier one that may still be stopping.
+func (d *directory) wake(id uuid.UUID) *place {
+	name := binary.BigEndian.AppendUint32(id[:], d.serial.Add(1))
+	pid, err := d.root.SpawnNamed(d.props, string(name))
+	if err != nil {
+		panic(err) // the number has come round within the life of one actor
+	}
+	return &place{pid: pid}
+}
+
+// whoIs returns which actor it is that lives under a name, and where. An actor
+// asks when it starts; the shard is locked until its place is known.
+func (d *directory) whoIs(pid *actor.PID) (uuid.UUID, *place) {
+	id := uuid.UUID([]byte(pid.Id[:len(uuid.UUID{})]))
+	s := d.shard(id)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return id, s.places[id]
 }
 
 // sendIfAwake delivers m to the actor of id if there is one.

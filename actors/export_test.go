@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"time"
+
 	"github.com/dibs-calls/dibs/actors/client"
 	"github.com/dibs-calls/dibs/actors/user"
 	"github.com/dibs-calls/dibs/messages"
@@ -14,4 +16,11 @@ func (s *System) Break(u messages.UserID) {
 // BreakClient makes the actor of c panic.
 func (s *System) BreakClient(c messages.ClientID) {
 	s.clients.send(c.UUID, client.Check{Asker: "nobody that a shell can answer"})
+}
+
+// SettleClients waits until no client actor has a reminder to come.
+func (s *System) SettleClients() {
+	done := make(chan struct{})
+	time.AfterFunc(client.RemindAfter+client.RemindAfter/2, func() { close(done) })
+	<-done
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/google/uuid"
 
 	"github.com/dibs-calls/dibs/actors/client"
 	"github.com/dibs-calls/dibs/actors/user"
@@ -92,12 +91,8 @@ func NewSystem(c Config) *System {
 	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(slog.DiscardHandler) // failures are reported by supervise
 	}))
-	s.users = newDirectory(s.actors.Root, s.spawner("user", func(id uuid.UUID, p *place) actor.Actor {
-		return newUserShell(s, messages.UserID{UUID: id}, p)
-	}))
-	s.clients = newDirectory(s.actors.Root, s.spawner("client", func(id uuid.UUID, p *place) actor.Actor {
-		return &clientShell{system: s, place: p, state: client.New(messages.ClientID{UUID: id}, s.incarnations.Add(1))}
-	}))
+	s.users = newDirectory(s.actors.Root, s.props("user", func() actor.Actor { return &userShell{system: s} }))
+	s.clients = newDirectory(s.actors.Root, s.props("client", func() actor.Actor { return &clientShell{system: s} }))
 	s.userLoads = newCollector(maxBatch, s.loadUsers)
 	s.clientLooks = newCollector(maxBatch, s.lookUpClients)
 	for range c.Journals {
@@ -127,16 +122,11 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// spawner returns how a directory wakes actors of a kind.
-func (s *System) spawner(kind string, shell func(uuid.UUID, *place) actor.Actor) func(uuid.UUID, *place) *actor.PID {
-	guardian := s.supervise(kind)
-	return func(id uuid.UUID, p *place) *actor.PID {
-		return s.actors.Root.Spawn(actor.PropsFromProducer(
-			func() actor.Actor { return shell(id, p) },
-			actor.WithGuardian(guardian),
-			actor.WithMailbox(actor.UnboundedLockfree()), // smaller while idle
-		))
-	}
+func (s *System) props(kind string, shell actor.Producer) *actor.Props {
+	return actor.PropsFromProducer(shell,
+		actor.WithGuardian(s.supervise(kind)),
+		actor.WithMailbox(actor.UnboundedLockfree()), // smaller while idle
+	)
 }
 
 func (s *System) supervise(kind string) actor.SupervisorStrategy {

@@ -41,14 +41,21 @@ func newSystem(t *testing.T, change func(*actors.Config)) (*actors.System, *fake
 		change(&config)
 	}
 	s := actors.NewSystem(config)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := s.Stop(ctx); err != nil {
-			t.Errorf("stop: %v", err)
-		}
-	})
+	t.Cleanup(func() { stop(t, s) })
 	return s, store
+}
+
+func quietSystem(store *fakeStore) *actors.System {
+	return actors.NewSystem(actors.Config{Journal: store, Reader: store, Logger: slog.New(slog.DiscardHandler)})
+}
+
+func stop(t testing.TB, s *actors.System) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := s.Stop(ctx); err != nil {
+		t.Errorf("stop: %v", err)
+	}
 }
 
 func want(t *testing.T, a messages.Answer, code messages.Code) messages.Answer {

@@ -17,14 +17,15 @@ type userShell struct {
 	handling    any    // the message under way, for the case of a panic
 }
 
-// newUserShell returns a shell that begins where the store is, or waits for
-// what an earlier incarnation at the same place was writing.
-func newUserShell(s *System, id messages.UserID, p *place) *userShell {
-	state := user.State{User: id}
+// start begins a life where the store is, or by waiting for what an earlier
+// incarnation at the same place was writing.
+func (s *userShell) start(self *actor.PID) {
+	id, p := s.system.users.whoIs(self)
+	s.place, s.incarnation = p, s.system.incarnations.Add(1)
+	s.state = user.State{User: messages.UserID{UUID: id}}
 	if p.writing {
-		state = user.Recover(id)
+		s.state = user.Recover(s.state.User)
 	}
-	return &userShell{system: s, place: p, state: state, incarnation: s.incarnations.Add(1)}
 }
 
 // loaded carries the result of a read to the incarnation that asked for it.
@@ -36,6 +37,7 @@ type loaded struct {
 func (s *userShell) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
+		s.start(ctx.Self())
 	case *actor.Stopping:
 	case *actor.Restarting:
 		s.abandon()
