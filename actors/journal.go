@@ -81,7 +81,8 @@ type writer struct {
 	gate     *gate
 	observer Observer
 	users    *directory
-	journal  func(any) // sends to the journal
+	tell     func([]messages.Event) // before the users are told
+	journal  func(any)              // sends to the journal
 	batches  chan []entry
 }
 
@@ -89,6 +90,7 @@ type writer struct {
 func (w *writer) run() {
 	for batch := range w.batches {
 		outcomes := w.commit(batch)
+		w.tellEvents(outcomes)
 		for i, e := range batch {
 			w.users.reply(e.to, written{outcome: outcomes[i]})
 		}
@@ -96,8 +98,40 @@ func (w *writer) run() {
 	}
 }
 
+// tellEvents tells this process's readers what was committed, so that nobody
+// who was answered finds them behind.
+func (w *writer) tellEvents(outcomes []messages.Outcome) {
+	var events []messages.Event
+	for _, o := range outcomes {
+		if o.Event != nil {
+			events = append(events, *o.Event)
+		}
+	}
+	if len(events) > 0 {
+		w.tell(events)
+	}
+}
+
 // commit returns an outcome for every entry, whatever happens.
 func (w *writer) commit(batch []entry) []messages.Outcome {
+	outcomes, err := w.tryCommit(batch)
+	switch messages.CodeOf(err) {
+	case messages.OK:
+		return outcomes
+	case messages.CodeBadRequest:
+		if n := len(batch); n > 1 { // one of them spoils it for the others
+			return append(w.commit(batch[:n/2]), w.commit(batch[n/2:])...)
+		}
+		return []messages.Outcome{{Kind: messages.OutcomeRefused}}
+	case messages.CodeUnavailable:
+		w.gate.shut(err)
+		return allOutcomes(len(batch), messages.OutcomeNotApplied)
+	}
+	w.gate.shut(err)
+	return allOutcomes(len(batch), messages.OutcomeUnknown)
+}
+
+func (w *writer) tryCommit(batch []entry) ([]messages.Outcome, error) {
 	writes := make([]messages.Write, len(batch))
 	for i, e := range batch {
 		writes[i] = e.write
@@ -105,19 +139,15 @@ func (w *writer) commit(batch []entry) []messages.Outcome {
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
 	done := w.gate.watch(errStalled)
+	defer done()
 	start := time.Now()
 	outcomes, err := commitSafely(ctx, w.store, writes)
-	done()
 	w.observer.BatchCommitted(len(batch), time.Since(start), err)
-	if err == nil {
-		return outcomes
-	}
-	w.gate.shut(err)
-	kind := messages.OutcomeUnknown
-	if messages.CodeOf(err) == messages.CodeUnavailable {
-		kind = messages.OutcomeNotApplied
-	}
-	outcomes = make([]messages.Outcome, len(batch))
+	return outcomes, err
+}
+
+func allOutcomes(n int, kind messages.OutcomeKind) []messages.Outcome {
+	outcomes := make([]messages.Outcome, n)
 	for i := range outcomes {
 		outcomes[i].Kind = kind
 	}

@@ -21,8 +21,12 @@ type Config struct {
 	Journal  Journal
 	Reader   Reader
 	Logger   *slog.Logger
-	Observer Observer         // nil: none
-	Now      func() time.Time // nil: time.Now; must be monotonic
+	Observer Observer // nil: none
+	// Committed is told of every call that was started or ended here, once it
+	// is on stable storage and before anybody is answered. It is called from
+	// several goroutines, in order for one client, and must be quick. Nil: nobody.
+	Committed func([]messages.Event)
+	Now       func() time.Time // nil: time.Now; must be monotonic
 	// Journals is how many batches may be committed at the same time; zero is
 	// two. A store with one writer wants one.
 	Journals int
@@ -40,6 +44,7 @@ type System struct {
 	reader   Reader
 	now      func() time.Time
 	gate     *gate
+	workers  *workers
 	actors   *actor.ActorSystem
 	users    *directory
 	clients  *directory
@@ -87,6 +92,7 @@ func (j *journalRef) stop(ctx context.Context) error {
 func NewSystem(c Config) *System {
 	c.setDefaults()
 	s := &System{config: c, reader: c.Reader, now: c.Now}
+	s.workers = startWorkers()
 	s.gate = newGate(c.Reader.Ping, c.Logger, c.Observer)
 	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(slog.DiscardHandler) // failures are reported by supervise
@@ -108,6 +114,9 @@ func (c *Config) setDefaults() {
 	if c.Observer == nil {
 		c.Observer = NoObserver{}
 	}
+	if c.Committed == nil {
+		c.Committed = func([]messages.Event) {}
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -126,6 +135,7 @@ func (s *System) props(kind string, shell actor.Producer) *actor.Props {
 	return actor.PropsFromProducer(shell,
 		actor.WithGuardian(s.supervise(kind)),
 		actor.WithMailbox(actor.UnboundedLockfree()), // smaller while idle
+		actor.WithDispatcher(s.workers),
 	)
 }
 
@@ -137,10 +147,11 @@ func (s *System) startJournal() *journalRef {
 	ref := &journalRef{root: s.actors.Root, batches: make(chan []entry, 1)}
 	w := &writer{
 		store: s.config.Journal, gate: s.gate, observer: s.config.Observer, users: s.users,
-		journal: ref.send, batches: ref.batches,
+		tell: s.config.Committed, journal: ref.send, batches: ref.batches,
 	}
 	ref.pid = s.actors.Root.Spawn(actor.PropsFromProducer(
-		func() actor.Actor { return &journal{writer: w} }, actor.WithGuardian(s.supervise("journal")),
+		func() actor.Actor { return &journal{writer: w} },
+		actor.WithGuardian(s.supervise("journal")), actor.WithDispatcher(s.workers),
 	))
 	ref.writing.Go(w.run)
 	return ref
@@ -265,6 +276,7 @@ func (s *System) Stop(ctx context.Context) error {
 	}
 	s.gate.close()
 	s.actors.Shutdown()
+	s.workers.stop()
 	return err
 }
 

@@ -380,3 +380,37 @@ func TestShortAnswerOfTheStore(t *testing.T) {
 	store.set(func(f *fakeStore) { f.after = func([]messages.Write) error { return errors.New("odd") } })
 	want(t, s.StartCall(t.Context(), startOf(1, 1)), messages.OK) // found by the reload
 }
+
+// A write that the store cannot hold must not spoil the batch for the others.
+func TestOneBadWriteIsRefusedAlone(t *testing.T) {
+	s, store := newSystem(t, nil)
+	store.set(func(f *fakeStore) {
+		f.fail = func(batch []messages.Write) error {
+			for _, w := range batch {
+				if w.Notes == "bad" {
+					return &messages.Error{Code: messages.CodeBadRequest}
+				}
+			}
+			return nil
+		}
+	})
+	for u := range byte(20) {
+		want(t, s.StartCall(t.Context(), startOf(u, u)), messages.OK)
+	}
+	var wg sync.WaitGroup
+	for u := range byte(20) {
+		wg.Go(func() {
+			end, code := endOf(u), messages.OK
+			if u == 7 {
+				end.Notes, code = "bad", messages.CodeBadRequest
+			}
+			if a := s.EndCall(t.Context(), end); a.Code != code {
+				t.Errorf("user %d: got %q, want %q", u, a.Code, code)
+			}
+		})
+	}
+	wg.Wait()
+	if err := s.Ready(); err != nil {
+		t.Fatalf("a bad write closed the gate: %v", err)
+	}
+}

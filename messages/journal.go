@@ -84,6 +84,9 @@ const (
 	// that it did not. Never returned by a store: the journal says so to each
 	// write of a batch that failed.
 	OutcomeNotApplied
+	// OutcomeRefused: the store cannot hold what the write says (a NUL byte in
+	// a text, for one). Never returned by a store, like OutcomeNotApplied.
+	OutcomeRefused
 	// OutcomeUnknown: the connection broke while the transaction was being
 	// committed. Never returned by a store, like OutcomeNotApplied.
 	OutcomeUnknown
@@ -96,6 +99,9 @@ type Outcome struct {
 	Holder Caller   // OutcomeClientHeld: the other user; OutcomeDone of a claim: the user's own name
 	Log    *CallLog // the log as saved, if the write carried one and it was saved
 	Replay *Answer  // OutcomeReplayed
+	// Event is what everybody may know of it: set when this write started or
+	// ended a call, and then it stands in the outbox too.
+	Event *Event
 }
 
 // AnswerOf is the answer to the command behind a write, as its outcome says.
@@ -126,6 +132,8 @@ func AnswerOf(w Write, o Outcome) Answer {
 		return Answer{Code: CodeKeyReused}
 	case OutcomeNotApplied:
 		return Answer{Code: CodeUnavailable}
+	case OutcomeRefused:
+		return Answer{Code: CodeBadRequest}
 	case OutcomeUnknown:
 		return Answer{Code: CodeOutcomeUnknown}
 	}

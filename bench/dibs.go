@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/dibs-calls/dibs/actors"
+	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/persistence"
+	"github.com/dibs-calls/dibs/persistence/postgres"
+)
+
+// dibs is the engine as a process runs it, without HTTP in front.
+type dibs struct {
+	store  persistence.Store
+	engine *actors.System
+}
+
+func newDibs(ctx context.Context, url string, p people) (*dibs, error) {
+	if _, err := postgres.Migrate(ctx, url); err != nil {
+		return nil, err
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	store, err := postgres.Open(ctx, postgres.Config{URL: url, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	if err := addPeople(ctx, store, p); err != nil {
+		return nil, err
+	}
+	return &dibs{store: store, engine: actors.NewSystem(actors.Config{Journal: store, Reader: store, Logger: log})}, nil
+}
+
+func addPeople(ctx context.Context, store persistence.Store, p people) error {
+	var users []messages.NewUser
+	for i, id := range p.users {
+		users = append(users, messages.NewUser{User: messages.User{
+			ID: messages.UserID{UUID: id}, FirstName: fmt.Sprintf("User %d", i),
+			Email: fmt.Sprintf("user%d@example.com", i), Role: messages.RoleUser,
+		}})
+	}
+	if _, err := store.AddUsers(ctx, users); err != nil {
+		return err
+	}
+	for i := 0; i < len(p.clients); i += 1000 {
+		var clients []messages.Client
+		for j := i; j < min(i+1000, len(p.clients)); j++ {
+			clients = append(clients, messages.Client{
+				ID: messages.ClientID{UUID: p.clients[j]}, Name: fmt.Sprintf("Client %d", j), Attributes: []byte("{}"),
+			})
+		}
+		if err := store.AddClients(ctx, clients); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (*dibs) name() string { return "dibs" }
+
+func (d *dibs) start(ctx context.Context, user, client uuid.UUID) (bool, error) {
+	a := d.engine.StartCall(ctx, messages.StartCall{
+		User: messages.UserID{UUID: user}, Client: messages.ClientID{UUID: client},
+		Call: messages.CallID{UUID: uuid.Must(uuid.NewV7())},
+	})
+	switch a.Code {
+	case messages.OK:
+		return true, nil
+	case messages.CodeClientBeingCalled, messages.CodeUserOnCall:
+		return false, nil
+	}
+	return false, &messages.Error{Code: a.Code}
+}
+
+func (d *dibs) end(ctx context.Context, user uuid.UUID) error {
+	a := d.engine.EndCall(ctx, messages.EndCall{User: messages.UserID{UUID: user}, Reason: messages.ReasonCompleted})
+	if a.Code != messages.OK {
+		return &messages.Error{Code: a.Code}
+	}
+	return nil
+}
+
+func (d *dibs) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	_ = d.engine.Stop(ctx)
+	_ = d.store.Close()
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/google/uuid"
+)
+
+// result is what one round of one system came to.
+type result struct {
+	perSecond float64       // calls (start + end), or refused starts
+	p50, p99  time.Duration // of a start
+}
+
+// load is what the callers of a round do, over and over.
+type load func(ctx context.Context, s system, caller int, rng *rand.Rand, start func(func() error) error) (bool, error)
+
+// calls: every caller is a user of their own, who calls a random client and
+// ends the call at once.
+func calls(p people) load {
+	return func(ctx context.Context, s system, caller int, rng *rand.Rand, start func(func() error) error) (ok bool, err error) {
+		user, client := p.users[caller], p.clients[rng.IntN(len(p.clients))]
+		err = start(func() error { ok, err = s.start(ctx, user, client); return err })
+		if err != nil || !ok {
+			return false, err
+		}
+		return true, s.end(ctx, user)
+	}
+}
+
+// refusals: everybody wants the client that somebody else is calling.
+func refusals(p people, client uuid.UUID) load {
+	return func(ctx context.Context, s system, caller int, _ *rand.Rand, start func(func() error) error) (bool, error) {
+		var ok bool
+		err := start(func() (err error) { ok, err = s.start(ctx, p.users[caller], client); return err })
+		return !ok, err
+	}
+}
+
+// measure runs callers for a warm-up and then for d, and counts what succeeds.
+func measure(ctx context.Context, s system, l load, callers int, warmUp, d time.Duration) (result, error) {
+	begin := time.Now().Add(warmUp)
+	end := begin.Add(d)
+	type tally struct {
+		starts *hdrhistogram.Histogram
+		done   int
+		err    error
+	}
+	tallies := make([]tally, callers)
+	var wg sync.WaitGroup
+	for c := range callers {
+		tallies[c].starts = hdrhistogram.New(1, time.Minute.Microseconds()*1000, 3)
+		wg.Go(func() {
+			t := &tallies[c]
+			rng := rand.New(rand.NewPCG(uint64(c), uint64(begin.UnixNano())))
+			for time.Now().Before(end) {
+				ok, err := l(ctx, s, c, rng, func(start func() error) error {
+					before := time.Now()
+					err := start()
+					if before.After(begin) {
+						_ = t.starts.RecordValue(time.Since(before).Nanoseconds())
+					}
+					return err
+				})
+				if err != nil {
+					t.err = err
+					return
+				}
+				if now := time.Now(); ok && now.After(begin) && now.Before(end) {
+					t.done++
+				}
+			}
+		})
+	}
+	wg.Wait()
+	all, done := hdrhistogram.New(1, time.Minute.Microseconds()*1000, 3), 0
+	for _, t := range tallies {
+		if t.err != nil {
+			return result{}, t.err
+		}
+		all.Merge(t.starts)
+		done += t.done
+	}
+	return result{
+		perSecond: float64(done) / d.Seconds(),
+		p50:       time.Duration(all.ValueAtQuantile(50)),
+		p99:       time.Duration(all.ValueAtQuantile(99)),
+	}, nil
+}

@@ -1,0 +1,121 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/dibs-calls/dibs/auth"
+	"github.com/nyaruka/phonenumbers"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
+)
+
+// Config is what an [API] is made of. Fields without "default" are required.
+type Config struct {
+	Calls     Calls
+	Store     Store
+	Statuses  Statuses // default: Store
+	Passwords *auth.Passwords
+	// Ready reports whether the process can do its work now (/readyz).
+	Ready   func(ctx context.Context) error
+	Metrics *prometheus.Registry // shown at /metrics; this package adds its own
+	Log     *slog.Logger
+
+	Now             func() time.Time // default: time.Now
+	RequestTimeout  time.Duration    // how long a request may take once its body was read; default 5 s
+	CleanUpTimeout  time.Duration    // the same for the clean-up of long calls; default 20 s
+	SessionLifetime time.Duration    // default 24 h
+	MaxInFlight     int              // requests in the engine and the store at a time; default 4096
+	Region          string           // of phone numbers without a country code, e.g. "US"; default: none
+	// BehindProxy: a proxy that terminates TLS stands before the server, and
+	// appends the address it was asked from to X-Forwarded-For. Only then is
+	// that header believed.
+	BehindProxy bool
+}
+
+func (c *Config) setDefaults() error {
+	if c.Calls == nil || c.Store == nil || c.Passwords == nil || c.Ready == nil || c.Metrics == nil || c.Log == nil {
+		return errors.New("httpapi: Calls, Store, Passwords, Ready, Metrics and Log are required")
+	}
+	if c.Region != "" && !phonenumbers.GetSupportedRegions()[c.Region] {
+		return fmt.Errorf("httpapi: %q is not a region of phone numbers; use two capital letters such as US", c.Region)
+	}
+	if c.Statuses == nil {
+		c.Statuses = c.Store
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.RequestTimeout <= 0 {
+		c.RequestTimeout = 5 * time.Second
+	}
+	if c.CleanUpTimeout <= 0 {
+		c.CleanUpTimeout = 20 * time.Second
+	}
+	if c.SessionLifetime <= 0 {
+		c.SessionLifetime = 24 * time.Hour
+	}
+	if c.MaxInFlight <= 0 {
+		c.MaxInFlight = 4096
+	}
+	return nil
+}
+
+// API answers HTTP requests. It starts no goroutine that outlives a request by
+// more than the request timeout, and needs no closing.
+type API struct {
+	Config
+
+	handler  http.Handler
+	header   []headerLine
+	inFlight chan struct{} // a place taken for each request in the engine
+	requests *prometheus.HistogramVec
+
+	principals *principals
+	lookups    singleflight.Group // of principals, by digest
+	csrf       *http.CrossOriginProtection
+	keyRates   *keyRates
+	signIns    *signIns
+	profiles   *profiles
+	readiness  *readiness
+	openAPITag string
+	busyLog    *rate.Sometimes // 503s: under overload, logging each would add to it
+}
+
+// New makes the API, and registers its metrics.
+func New(cfg Config) (*API, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
+	}
+	a := &API{
+		Config:     cfg,
+		header:     securityHeader(),
+		inFlight:   make(chan struct{}, cfg.MaxInFlight),
+		principals: newPrincipals(),
+		csrf:       http.NewCrossOriginProtection(),
+		keyRates:   newKeyRates(),
+		signIns:    newSignIns(),
+		profiles:   newProfiles(),
+		readiness:  &readiness{},
+		openAPITag: tagOf(openAPIDocument),
+		busyLog:    &rate.Sometimes{First: 10, Interval: time.Second},
+	}
+	if err := a.registerMetrics(); err != nil {
+		return nil, err
+	}
+	var err error
+	a.handler, err = a.router()
+	return a, err
+}
+
+// ServeHTTP implements [http.Handler].
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.ServeHTTP(w, r) }
+
+// Forget drops what is remembered about tokens, so that a revocation or a
+// disabled account counts at once on this node and not within two seconds.
+func (a *API) Forget() { a.principals.purge() }

@@ -1,0 +1,25 @@
+// Package httpapi serves dibs over HTTP. The wire is described by
+// openapi.json, which is served as /openapi.json and held to the routes and to
+// every exchange of the tests.
+//
+// The model. [API] is one http.Handler. Each route of the table in router.go
+// says who may ask, how large a body may be and whether an idempotency key is
+// taken; [API.serve] does all of that in one function and in one order, and
+// hands the handler an exchange with a known caller and a body that was read:
+//
+//	panics, metrics, headers → token → role → rate → body → place in the engine → handler
+//
+// The body is read before a place in the engine is taken, so that slow senders
+// occupy none, and after the token was checked, so that strangers cannot make
+// the server hold a body for them.
+//
+// Failure rules. A handler returns an error; the one table in errors.go turns
+// its code into a status and a sentence. Nothing else of an error leaves the
+// server. What is not in the closed set of codes is a defect: 500, logged.
+// Input is checked completely before anything is asked of the engine or the
+// store; what those two would choke on (NUL characters, broken UTF-8, numbers
+// out of range) never reaches them.
+//
+// Ordering. The engine decides about calls; this package decides only who may
+// ask. It keeps no state about calls.
+package httpapi

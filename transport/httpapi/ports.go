@@ -1,0 +1,79 @@
+package httpapi
+
+import (
+	"context"
+	"time"
+
+	"github.com/dibs-calls/dibs/messages"
+)
+
+// Calls is the engine. Every method returns by the time ctx ends or shortly
+// after; what it answers is on stable storage. All are safe for concurrent
+// use.
+type Calls interface {
+	StartCall(ctx context.Context, cmd messages.StartCall) messages.Answer
+	EndCall(ctx context.Context, cmd messages.EndCall) messages.Answer
+	SaveLog(ctx context.Context, cmd messages.SaveLog) messages.Answer
+	RenewCall(ctx context.Context, cmd messages.RenewCall) messages.Answer
+	// Availability answers from the claim itself: CodeClientNotFound for an
+	// unknown client.
+	Availability(ctx context.Context, client messages.ClientID) messages.Availability
+}
+
+// Statuses lists people and their calls. The store is one; a read model that
+// is fed by status events may take its place.
+type Statuses interface {
+	// UserStatuses returns every active user (onCallOnly: those on a call),
+	// ordered by first name, last name, id.
+	UserStatuses(ctx context.Context, onCallOnly bool) ([]messages.UserStatus, error)
+}
+
+// People reads accounts, disabled ones too. Errors: CodeUserNotFound,
+// CodeUnavailable.
+type People interface {
+	UserByID(ctx context.Context, id messages.UserID) (messages.Account, error)
+	UserByEmail(ctx context.Context, email string) (messages.Account, error)
+}
+
+// Tokens keeps sessions and knows API keys, by digest alone.
+type Tokens interface {
+	AddSession(ctx context.Context, digest [32]byte, user messages.UserID, expires time.Time) error
+	// PrincipalByToken: CodeUnauthenticated for a token that is unknown,
+	// expired or revoked, or of a disabled user.
+	PrincipalByToken(ctx context.Context, digest [32]byte) (messages.Principal, error)
+	// RevokeSession is idempotent.
+	RevokeSession(ctx context.Context, digest [32]byte) error
+}
+
+// Clients reads and writes clients. Errors: CodeClientNotFound,
+// CodeClientBeingCalled (a delete), CodeUnavailable.
+type Clients interface {
+	ListClients(ctx context.Context, q messages.ClientQuery) ([]messages.Client, int, error)
+	ClientByID(ctx context.Context, id messages.ClientID) (messages.Client, error)
+	// AddClients sets times, and ids where they are zero, in place.
+	AddClients(ctx context.Context, clients []messages.Client) error
+	UpdateClient(ctx context.Context, c messages.Client) (messages.Client, error)
+	DeleteClient(ctx context.Context, id messages.ClientID, audit messages.Audit) error
+}
+
+// Logs reads call logs; they are written through [Calls].
+type Logs interface {
+	ListLogs(ctx context.Context, q messages.LogQuery) ([]messages.CallLog, int, error)
+}
+
+// LongCalls finds calls that somebody forgot to end.
+type LongCalls interface {
+	// StartedBefore returns at most limit calls in progress that began more
+	// than age ago by the store's clock, the oldest first.
+	StartedBefore(ctx context.Context, age time.Duration, limit int) ([]messages.HeldClaim, error)
+}
+
+// Store is what this package needs of the store.
+type Store interface {
+	Statuses
+	People
+	Tokens
+	Clients
+	Logs
+	LongCalls
+}

@@ -1,0 +1,186 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/dibs-calls/dibs/messages"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	longCall       = 2 * time.Hour // as the spec's teams clean up
+	cleanUpPage    = 500
+	cleanUpMost    = 10_000 // calls ended by one request
+	cleanUpAtATime = 64     // enough that the store commits them in groups
+)
+
+type releaseRequest struct {
+	Reason string `json:"reason"`
+}
+
+// forceRelease ends the call of somebody who cannot or does not. It is 200
+// also when there is nothing to end, so that two administrators at once are
+// both served.
+func (a *API) forceRelease(ctx context.Context, x *exchange) error {
+	id, err := x.pathID("user_id")
+	if err != nil {
+		return err
+	}
+	var in releaseRequest
+	if len(x.body) > 0 {
+		if err := x.decode(&in); err != nil {
+			return err
+		}
+	}
+	reason, err := text("reason", in.Reason, maxReason)
+	if err != nil {
+		return err
+	}
+	if reason == "" {
+		return badRequest("reason is required: it is kept on the audit trail.")
+	}
+	key, err := x.idempotencyKey()
+	if err != nil {
+		return err
+	}
+	userID := messages.UserID{UUID: id}
+	user, err := a.profile(ctx, x.who, userID)
+	if err != nil {
+		return err
+	}
+	audit, err := released(x.who, userID, map[string]any{"reason": reason})
+	if err != nil {
+		return err
+	}
+	answer := a.Calls.EndCall(ctx, messages.EndCall{User: userID, Reason: messages.ReasonForceReleased,
+		Audit: audit, Key: key, Deadline: deadlineOf(ctx)})
+	if answer.Code != messages.OK {
+		return refused(answer)
+	}
+	message := "Call ended successfully"
+	if answer.Ended == nil {
+		message = "There was no call to end"
+	}
+	return x.respond(http.StatusOK, &endAnswer{calling(user, answer.Call), answer.Ended, message})
+}
+
+// released is the entry on the audit trail of a call that an administrator
+// ended.
+func released(who *messages.Principal, user messages.UserID, detail map[string]any) (*messages.Audit, error) {
+	raw, err := json.Marshal(detail)
+	if err != nil {
+		return nil, internal("encoding an audit entry: %w", err)
+	}
+	return &messages.Audit{By: who.Caller(), Action: "call.force_released",
+		Subject: "user:" + user.String(), Detail: raw}, nil
+}
+
+type cleanedUser struct {
+	ID        messages.UserID `json:"id"`
+	FirstName string          `json:"first_name"`
+	LastName  string          `json:"last_name"`
+}
+
+type cleanUpAnswer struct {
+	Message      string        `json:"message"`
+	CleanedUsers []cleanedUser `json:"cleaned_users"`
+}
+
+// cleanUp ends the calls that somebody forgot, each by its exact id and token:
+// a call that began in the meantime is left alone.
+func (a *API) cleanUp(ctx context.Context, x *exchange) error {
+	q, err := x.query()
+	if err != nil {
+		return err
+	}
+	age, err := duration("older_than", q.Get("older_than"), longCall)
+	if err != nil {
+		return err
+	}
+	run := &cleanUpRun{api: a, who: x.who, age: age}
+	more, err := run.pages(ctx)
+	if err != nil && len(run.cleaned) == 0 {
+		return err
+	}
+	message := fmt.Sprintf("Ended calls older than %v: %d", age, len(run.cleaned))
+	if more || err != nil {
+		message += ". There may be more; please ask again"
+	}
+	if run.cleaned == nil {
+		run.cleaned = []cleanedUser{}
+	}
+	return x.respond(http.StatusOK, cleanUpAnswer{message, run.cleaned})
+}
+
+// cleanUpRun is one clean-up under way.
+type cleanUpRun struct {
+	api *API
+	who *messages.Principal
+	age time.Duration
+
+	mu      sync.Mutex
+	cleaned []cleanedUser
+}
+
+// pages ends long calls until there are none, or no progress is made, or
+// enough were ended for one request.
+func (c *cleanUpRun) pages(ctx context.Context) (more bool, err error) {
+	for len(c.cleaned) < cleanUpMost {
+		calls, err := c.api.Store.StartedBefore(ctx, c.age, cleanUpPage)
+		if err != nil {
+			return true, asRead(err)
+		}
+		before := len(c.cleaned)
+		if err := c.page(ctx, calls); err != nil {
+			return true, err
+		}
+		if len(calls) < cleanUpPage || len(c.cleaned) == before {
+			return len(calls) == cleanUpPage, nil
+		}
+	}
+	return true, nil
+}
+
+func (c *cleanUpRun) page(ctx context.Context, calls []messages.HeldClaim) error {
+	var group errgroup.Group // one failure does not keep the others from being told
+	group.SetLimit(cleanUpAtATime)
+	for _, call := range calls {
+		group.Go(func() error { return c.end(ctx, call) })
+	}
+	return group.Wait()
+}
+
+func (c *cleanUpRun) end(ctx context.Context, call messages.HeldClaim) (err error) {
+	// A panic on a goroutine of the group would end the process.
+	defer func() {
+		if v := recover(); v != nil {
+			err = internal("panic while ending a long call: %v", v)
+		}
+	}()
+	audit, err := released(c.who, call.UserID, map[string]any{"reason": "clean-up of long calls",
+		"older_than_seconds": int64(c.age.Seconds()), "call_id": call.ID, "client_id": call.ClientID})
+	if err != nil {
+		return err
+	}
+	answer := c.api.Calls.EndCall(ctx, messages.EndCall{User: call.UserID, Call: call.ID, Token: call.Token,
+		Reason: messages.ReasonForceReleased, Audit: audit, Deadline: deadlineOf(ctx)})
+	if answer.Code != messages.OK {
+		return refused(answer)
+	}
+	if answer.Ended == nil {
+		return nil // it was over already
+	}
+	user, err := c.api.profile(ctx, c.who, call.UserID)
+	if err != nil {
+		user = messages.User{FirstName: call.Name} // the call ended, so it must be said
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cleaned = append(c.cleaned, cleanedUser{call.UserID, user.FirstName, user.LastName})
+	return nil
+}

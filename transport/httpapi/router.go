@@ -1,0 +1,124 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/dibs-calls/dibs/messages"
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/klauspost/compress/gzhttp"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// access says who may use a route.
+type access uint8
+
+const (
+	signedIn   access = iota // anybody with a token
+	adminsOnly               // administrators
+	open                     // anybody
+	unmetered                // anybody, and it takes no place in the engine
+)
+
+const (
+	maxBody       = 64 << 10
+	maxSignInBody = 8 << 10 // strangers may send this one
+)
+
+// route is one line of the table, with what serving it needs.
+type route struct {
+	method, pattern string
+	access          access
+	maxBody         int64 // 0: a body is not read
+	timeout         time.Duration
+	large           bool // answers are compressed
+	handle          func(ctx context.Context, x *exchange) error
+
+	seconds prometheus.ObserverVec // by status
+}
+
+// table is everything that is served, /metrics and the 404 aside.
+func (a *API) table() []route {
+	return []route{
+		{method: "GET", pattern: "/healthz", access: unmetered, handle: a.healthz},
+		{method: "GET", pattern: "/readyz", access: unmetered, handle: a.readyz},
+		{method: "GET", pattern: "/openapi.json", access: unmetered, large: true, handle: a.openAPI},
+
+		{method: "POST", pattern: "/api/auth/login", access: open, maxBody: maxSignInBody, handle: a.login},
+		{method: "POST", pattern: "/api/auth/logout", handle: a.logout},
+		{method: "GET", pattern: "/api/auth/verify", handle: a.verify},
+
+		{method: "GET", pattern: "/api/user-status", large: true, handle: a.listStatuses},
+		{method: "PUT", pattern: "/api/user-status", maxBody: maxBody, handle: a.changeStatus},
+		{method: "POST", pattern: "/api/user-status", access: adminsOnly, timeout: a.CleanUpTimeout, handle: a.cleanUp},
+		{method: "DELETE", pattern: "/api/user-status/{user_id}/call", access: adminsOnly, maxBody: maxBody, handle: a.forceRelease},
+
+		{method: "GET", pattern: "/api/clients", large: true, handle: a.listClients},
+		{method: "POST", pattern: "/api/clients", maxBody: maxBody, handle: a.addClient},
+		{method: "GET", pattern: "/api/clients/{id}", handle: a.getClient},
+		{method: "PUT", pattern: "/api/clients/{id}", maxBody: maxBody, handle: a.updateClient},
+		{method: "DELETE", pattern: "/api/clients/{id}", access: adminsOnly, handle: a.deleteClient},
+		{method: "GET", pattern: "/api/clients/{id}/availability", handle: a.availability},
+
+		{method: "GET", pattern: "/api/call-logs", large: true, handle: a.listLogs},
+		{method: "POST", pattern: "/api/call-logs", maxBody: maxBody, handle: a.saveLog},
+	}
+}
+
+// router registers the table. There is no stack of middleware: what every
+// request needs stands in serve, in one order.
+func (a *API) router() (http.Handler, error) {
+	// The ETag of a compressed answer differs, as strong ones must.
+	compress, err := gzhttp.NewWrapper(gzhttp.EnableZstd(false), gzhttp.SuffixETag(gzipSuffix))
+	if err != nil {
+		return nil, err
+	}
+	mux := chi.NewRouter()
+	mux.Use(middleware.GetHead)
+	for _, rt := range a.table() {
+		a.prepare(&rt)
+		var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.serve(&rt, w, r) })
+		if rt.large {
+			h = compress(h)
+		}
+		mux.Method(rt.method, rt.pattern, h)
+	}
+	mux.Method("GET", "/metrics", a.metricsHandler())
+
+	lost := &route{method: "other", pattern: "unmatched", access: unmetered, handle: func(_ context.Context, x *exchange) error {
+		return nowhere(mux, x.r)
+	}}
+	a.prepare(lost)
+	answer := func(w http.ResponseWriter, r *http.Request) { a.serve(lost, w, r) }
+	mux.NotFound(answer)
+	mux.MethodNotAllowed(answer)
+	return mux, nil
+}
+
+func (a *API) prepare(rt *route) {
+	if rt.timeout == 0 {
+		rt.timeout = a.RequestTimeout
+	}
+	rt.seconds = a.requests.MustCurryWith(prometheus.Labels{"method": rt.method, "route": rt.pattern})
+}
+
+// nowhere is the 404, or the 405 with the methods that the address takes.
+func nowhere(mux *chi.Mux, r *http.Request) error {
+	path := r.URL.RawPath
+	if path == "" {
+		path = r.URL.Path
+	}
+	var allowed []string
+	for _, method := range []string{"GET", "POST", "PUT", "DELETE"} {
+		if mux.Match(chi.NewRouteContext(), method, path) {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) == 0 {
+		return &problem{Code: messages.CodeNotFound}
+	}
+	return &problem{Code: messages.CodeMethodNotAllowed, Allow: strings.Join(allowed, ", ")}
+}

@@ -1,0 +1,157 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+
+	"github.com/dibs-calls/dibs/messages"
+)
+
+// serve is what every request goes through.
+func (a *API) serve(rt *route, w http.ResponseWriter, r *http.Request) {
+	began := a.Now()
+	x := &exchange{w: w, r: r, route: rt}
+	defer func() {
+		if v := recover(); v != nil {
+			a.recovered(x, v)
+		}
+		took := a.Now().Sub(began)
+		rt.seconds.WithLabelValues(statusLabel(x.status)).Observe(took.Seconds())
+		if a.Log.Enabled(r.Context(), slog.LevelDebug) {
+			a.Log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("method", r.Method),
+				slog.String("route", rt.pattern), slog.Int("status", x.status), slog.Duration("took", took))
+		}
+	}()
+	a.setHeader(w.Header())
+	if err := a.run(x); err != nil {
+		a.fail(x, problemOf(err, r.Method))
+	}
+}
+
+// run checks who is asking, reads the body, takes a place in the engine and
+// lets the handler do the rest.
+func (a *API) run(x *exchange) error {
+	rt := x.route
+	if rt.access == signedIn || rt.access == adminsOnly {
+		if err := a.authenticate(x); err != nil {
+			return err
+		}
+	}
+	if rt.maxBody > 0 {
+		if err := x.readBody(rt.maxBody); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(x.r.Context(), rt.timeout)
+	defer cancel()
+	if rt.access == unmetered {
+		return rt.handle(ctx, x)
+	}
+	leave, err := a.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return rt.handle(ctx, x)
+}
+
+// enter takes a place in the engine. It never waits: a queue here would only
+// make everybody late.
+func (a *API) enter() (leave func(), err error) {
+	select {
+	case a.inFlight <- struct{}{}:
+		return a.leave, nil
+	default:
+		return nil, &problem{Code: messages.CodeOverloaded}
+	}
+}
+
+func (a *API) leave() { <-a.inFlight }
+
+// readBody reads a body of at most limit bytes. One that says beforehand that
+// it is larger is not read at all.
+func (x *exchange) readBody(limit int64) (err error) {
+	n := x.r.ContentLength
+	switch {
+	case n > limit:
+		// Close, or the server would read what is left to keep the connection.
+		x.w.Header().Set("Connection", "close")
+		return tooLarge(limit)
+	case n >= 0:
+		x.body = make([]byte, n)
+		_, err = io.ReadFull(x.r.Body, x.body)
+	default:
+		x.body, err = io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, limit))
+	}
+	if err == nil {
+		return nil
+	}
+	var over *http.MaxBytesError
+	if errors.As(err, &over) {
+		return tooLarge(limit)
+	}
+	return badRequest("The body ended before it was complete, or took too long.")
+}
+
+func tooLarge(limit int64) *problem {
+	return &problem{Code: messages.CodeTooLarge, Sentence: fmt.Sprintf("The body is larger than %d KiB.", limit>>10)}
+}
+
+// recovered answers for a handler that panicked. When the answer had begun it
+// can only be broken off.
+func (a *API) recovered(x *exchange, v any) {
+	if v == http.ErrAbortHandler {
+		panic(v)
+	}
+	cause := fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+	if x.status != 0 {
+		a.logFailure(x, x.status, &problem{Code: messages.CodeInternal, cause: cause})
+		panic(http.ErrAbortHandler)
+	}
+	a.fail(x, &problem{Code: messages.CodeInternal, cause: cause})
+}
+
+// logFailure logs what is the server's fault: every defect, and of the many
+// refusals of an overload or an outage enough to notice.
+func (a *API) logFailure(x *exchange, status int, p *problem) {
+	attrs := []slog.Attr{slog.String("method", x.r.Method), slog.String("route", x.route.pattern),
+		slog.Int("status", status), slog.String("code", string(p.Code)), slog.Any("cause", p.cause)}
+	if x.who != nil {
+		attrs = append(attrs, slog.String("caller", x.who.Caller()))
+	}
+	if status == http.StatusServiceUnavailable {
+		a.busyLog.Do(func() {
+			a.Log.LogAttrs(x.r.Context(), slog.LevelWarn, "request refused", attrs...)
+		})
+		return
+	}
+	a.Log.LogAttrs(x.r.Context(), slog.LevelError, "request failed", attrs...)
+}
+
+// headerLine is one line that every answer carries. The values are shared by
+// all answers and never written to.
+type headerLine struct {
+	key   string
+	value []string
+}
+
+func securityHeader() []headerLine {
+	return []headerLine{
+		{"X-Content-Type-Options", []string{"nosniff"}},
+		{"X-Frame-Options", []string{"DENY"}},
+		{"Referrer-Policy", []string{"no-referrer"}},
+		{"Content-Security-Policy", []string{"default-src 'none'; frame-ancestors 'none'"}},
+		{"Cache-Control", []string{"no-store"}},
+	}
+}
+
+func (a *API) setHeader(h http.Header) {
+	for _, line := range a.header {
+		h[line.key] = line.value
+	}
+}

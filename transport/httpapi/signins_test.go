@@ -1,0 +1,149 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dibs-calls/dibs/messages"
+)
+
+// tryLogin signs in from an address, and returns the status.
+func (w *world) tryLogin(email, password, address string) reply {
+	w.t.Helper()
+	r := w.request("", "POST", "/api/auth/login", login(email, password))
+	r.RemoteAddr = address + ":4711"
+	return w.send(r)
+}
+
+func TestFailuresAreLimited(t *testing.T) {
+	w := newWorld(t)
+	for range pairBurst {
+		w.tryLogin("ana@example.com", "wrong", "192.0.2.1").is(401)
+	}
+	got := w.tryLogin("Ana@Example.com", w.password, "192.0.2.1").is(429, messages.CodeRateLimited)
+	if after := got.header.Get("Retry-After"); after != "20" {
+		t.Errorf("Retry-After %s", after)
+	}
+	w.tryLogin("ana@example.com", w.password, "192.0.2.2").is(200) // the real user, elsewhere
+	w.tryLogin("ben@example.com", w.password, "192.0.2.1").is(200) // others at the same address
+	w.clock.advance(pairEvery)
+	w.tryLogin("ana@example.com", w.password, "192.0.2.1").is(200)
+}
+
+func TestOneAddressManyAccounts(t *testing.T) {
+	w := newWorld(t)
+	for i := range addressBurst {
+		w.tryLogin(fmt.Sprintf("user%d@example.com", i), "wrong", "2001:db8::1").is(401)
+	}
+	w.tryLogin("ana@example.com", w.password, "2001:db8::2").is(429) // the same subscriber
+	w.tryLogin("ana@example.com", w.password, "2001:db8:0:1::1").is(200)
+}
+
+// Somebody with many addresses can use up what an account may fail, but not
+// keep its user out of where they work.
+func TestAttackFromManyAddresses(t *testing.T) {
+	w := newWorld(t)
+	w.tryLogin("ana@example.com", w.password, "192.0.2.1").is(200)
+	for i := range accountBurst {
+		w.tryLogin("ana@example.com", "wrong", fmt.Sprintf("198.51.100.%d", i)).is(401)
+	}
+	w.tryLogin("ana@example.com", w.password, "203.0.113.1").is(429)
+	w.tryLogin("ana@example.com", w.password, "192.0.2.1").is(200)
+	w.clock.advance(accountEvery)
+	w.tryLogin("ana@example.com", w.password, "203.0.113.1").is(200)
+}
+
+func TestSuccessesAreFree(t *testing.T) {
+	w := newWorld(t)
+	for range 3 * addressBurst {
+		w.tryLogin("ana@example.com", w.password, "192.0.2.1").is(200)
+	}
+}
+
+func TestOutageIsNoFailure(t *testing.T) {
+	w := newWorld(t)
+	w.store.setFault(coded(messages.CodeUnavailable))
+	for range 3 * pairBurst {
+		w.tryLogin("ana@example.com", w.password, "192.0.2.1").is(503)
+	}
+	w.store.setFault(nil)
+	w.tryLogin("ana@example.com", w.password, "192.0.2.1").is(200)
+}
+
+// Attempts at once get no further than attempts in a row.
+func TestAttemptsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.store.hold = make(chan struct{})
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	seen := map[int]int{}
+	for range 40 {
+		all.Go(func() {
+			got := w.tryLogin("ana@example.com", "wrong", "192.0.2.1")
+			mu.Lock()
+			defer mu.Unlock()
+			seen[got.status]++
+		})
+	}
+	waitFor(t, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return seen[http.StatusTooManyRequests] == 40-pairBurst
+	})
+	close(w.store.hold)
+	all.Wait()
+	if seen[http.StatusUnauthorized] != pairBurst {
+		t.Errorf("%v", seen)
+	}
+}
+
+func TestAddressOf(t *testing.T) {
+	tests := []struct {
+		name, remote string
+		forwarded    []string
+		proxy        bool
+		want         string
+	}{
+		{"plain", "192.0.2.1:80", nil, false, "192.0.2.1"},
+		{"mapped", "[::ffff:192.0.2.1]:80", nil, false, "192.0.2.1"},
+		{"one subscriber of IPv6", "[2001:db8::1:2:3:4%eth0]:80", nil, false, "2001:db8::"},
+		{"a claim of a stranger", "192.0.2.1:80", []string{"203.0.113.7"}, false, "192.0.2.1"},
+		{"our proxy", "127.0.0.1:80", []string{"203.0.113.7"}, true, "203.0.113.7"},
+		{"our proxy appended", "127.0.0.1:80", []string{"10.0.0.1, 203.0.113.7"}, true, "203.0.113.7"},
+		{"our proxy appended a line", "127.0.0.1:80", []string{"10.0.0.1", "203.0.113.7:99"}, true, "203.0.113.7"},
+		{"a proxy that says nothing", "127.0.0.1:80", nil, true, "127.0.0.1"},
+		{"nonsense", "127.0.0.1:80", []string{"x"}, true, "unknown"},
+		{"a socket file", "@", nil, false, "unknown"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, func(c *Config) { c.BehindProxy = tt.proxy })
+			r := w.request("", "GET", "/", nil)
+			r.RemoteAddr = tt.remote
+			for _, line := range tt.forwarded {
+				r.Header.Add("X-Forwarded-For", line)
+			}
+			if got := w.api.addressOf(r); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// waitFor waits until done, at most ten seconds.
+func waitFor(t testing.TB, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(10 * time.Second)
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatal("it did not happen")
+		}
+	}
+}
