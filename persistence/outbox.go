@@ -1,0 +1,23 @@
+package persistence
+
+import (
+	"context"
+	"time"
+
+	"github.com/dibs-calls/dibs/messages"
+)
+
+// Outbox holds the events of committed batches until they are published. A row
+// is written by Journal.Commit in the batch's own transaction, one a batch that
+// started or ended calls. Implementations are safe for concurrent use.
+type Outbox interface {
+	// OutboxRows returns at most limit rows, in the order of their ids. For one
+	// client that is the order in which its events were committed, and a row
+	// that is returned has no earlier row of the same client still to come.
+	OutboxRows(ctx context.Context, limit int) ([]messages.OutboxRow, error)
+	// ClearOutbox removes rows that were published. Idempotent.
+	ClearOutbox(ctx context.Context, ids []int64) error
+	// OutboxBacklog returns how many rows there are, and when the oldest was
+	// written (zero: there is none).
+	OutboxBacklog(ctx context.Context) (rows int, oldest time.Time, err error)
+}

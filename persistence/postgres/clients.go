@@ -1,0 +1,261 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/dibs-calls/dibs/messages"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const clientColumns = `id, name, phone, email, notes, attributes::text, created_at, updated_at`
+
+// clientRow is where a client is scanned to.
+type clientRow struct {
+	messages.Client
+	attributes string
+}
+
+func (r *clientRow) targets() []any {
+	return []any{raw(&r.ID.UUID), &r.Name, &r.Phone, &r.Email, &r.Notes, &r.attributes, &r.CreatedAt, &r.UpdatedAt}
+}
+
+func (r *clientRow) client() messages.Client {
+	c := r.Client
+	c.Attributes = json.RawMessage(r.attributes)
+	c.CreatedAt, c.UpdatedAt = c.CreatedAt.UTC(), c.UpdatedAt.UTC()
+	return c
+}
+
+func eachClient(rows pgx.Rows, f func(messages.Client) error) error {
+	var r clientRow
+	_, err := pgx.ForEachRow(rows, r.targets(), func() error { return f(r.client()) })
+	return err
+}
+
+// searched narrows to the clients that match $1 or $2, patterns of LIKE.
+const searched = `FROM clients WHERE search LIKE lower($1) OR search LIKE $2`
+
+// ListClients implements [persistence.Clients].
+func (s *Store) ListClients(ctx context.Context, q messages.ClientQuery) ([]messages.Client, int, error) {
+	from, args := `FROM clients`, []any(nil)
+	if term := strings.TrimSpace(q.Search); term != "" {
+		pattern := "%" + escapeLike(term) + "%"
+		digits := pattern
+		if d := phoneDigits(term); d != "" {
+			digits = "%" + d + "%"
+		}
+		from, args = searched, []any{pattern, digits}
+	}
+	var total int
+	page := []messages.Client{}
+	b := &pgx.Batch{}
+	b.Queue(`SELECT count(*) `+from, args...).QueryRow(func(row pgx.Row) error { return row.Scan(&total) })
+	order := ` ORDER BY name, id LIMIT $3 OFFSET $4`
+	if args == nil {
+		order = ` ORDER BY name, id LIMIT $1 OFFSET $2`
+	}
+	args = append(args, q.Limit, offset(q.Page, q.Limit))
+	b.Queue(`SELECT `+clientColumns+` `+from+order, args...).Query(func(rows pgx.Rows) error {
+		return eachClient(rows, func(c messages.Client) error {
+			page = append(page, c)
+			return nil
+		})
+	})
+	if err := s.lists.SendBatch(ctx, b).Close(); err != nil {
+		return nil, 0, wrap(s.broken(err))
+	}
+	return page, total, nil
+}
+
+func offset(page, limit int) int64 { return int64(max(page, 1)-1) * int64(limit) }
+
+func escapeLike(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
+}
+
+// phoneDigits is the digits of a search that looks like a phone number, or "".
+func phoneDigits(s string) string {
+	var digits strings.Builder
+	for _, r := range s {
+		switch {
+		case r >= '0' && r <= '9':
+			digits.WriteRune(r)
+		case unicode.IsSpace(r) || strings.ContainsRune("+-()./", r):
+		default:
+			return ""
+		}
+	}
+	return digits.String()
+}
+
+// ClientByID implements [persistence.Clients].
+func (s *Store) ClientByID(ctx context.Context, id messages.ClientID) (messages.Client, error) {
+	var r clientRow
+	err := s.engine.QueryRow(ctx, `SELECT `+clientColumns+` FROM clients WHERE id = $1`, pgUUID(id.UUID)).Scan(r.targets()...)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return messages.Client{}, coded(messages.CodeClientNotFound)
+	}
+	if err != nil {
+		return messages.Client{}, wrap(s.broken(err))
+	}
+	return r.client(), nil
+}
+
+// AddClients implements [persistence.Clients].
+func (s *Store) AddClients(ctx context.Context, clients []messages.Client) error {
+	if len(clients) == 0 {
+		return nil
+	}
+	var ids uuids
+	var names, phones, emails, notes, attributes []string
+	for i := range clients {
+		c := &clients[i]
+		if err := checkAttributes(c); err != nil {
+			return err
+		}
+		if c.ID.IsZero() {
+			c.ID.UUID = uuid.New()
+		}
+		ids, names = append(ids, pgUUID(c.ID.UUID)), append(names, c.Name)
+		phones, emails = append(phones, c.Phone), append(emails, c.Email)
+		notes, attributes = append(notes, c.Notes), append(attributes, string(c.Attributes))
+	}
+	var now time.Time
+	err := s.run(ctx, func(ctx context.Context, x *tx) error {
+		x.witness = witness{`SELECT EXISTS (SELECT FROM clients WHERE id = ANY ($1))`, []any{ids[:1]}}
+		b := x.batch()
+		b.Queue(`
+INSERT INTO clients (id, name, phone, email, notes, attributes, created_at, updated_at)
+SELECT id, name, phone, email, notes, attributes::json, now(), now()
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) AS b (id, name, phone, email, notes, attributes)`,
+			ids, names, phones, emails, notes, attributes)
+		b.Queue(`SELECT now()`).QueryRow(func(row pgx.Row) error { return row.Scan(&now) })
+		return x.send(ctx, stageApply, b, true)
+	})
+	if err != nil {
+		return err
+	}
+	for i := range clients {
+		clients[i].CreatedAt, clients[i].UpdatedAt = now.UTC(), now.UTC()
+	}
+	return nil
+}
+
+// checkAttributes refuses what is no JSON object, and makes nothing at all an
+// empty one, in place.
+func checkAttributes(c *messages.Client) error {
+	switch given := bytes.TrimSpace(c.Attributes); {
+	case len(given) == 0:
+		c.Attributes = json.RawMessage(`{}`)
+	case given[0] != '{' || !json.Valid(given):
+		return &messages.Error{Code: messages.CodeBadRequest, Sentence: "The attributes of a client are a JSON object."}
+	}
+	return nil
+}
+
+// UpdateClient implements [persistence.Clients].
+func (s *Store) UpdateClient(ctx context.Context, c messages.Client) (messages.Client, error) {
+	if err := checkAttributes(&c); err != nil {
+		return messages.Client{}, err
+	}
+	var r clientRow
+	err := s.run(ctx, func(ctx context.Context, x *tx) error {
+		b := x.batch()
+		b.Queue(`
+UPDATE clients SET name = $2, phone = $3, email = $4, notes = $5, attributes = $6::text::json,
+                   updated_at = greatest(updated_at, statement_timestamp())
+WHERE id = $1 RETURNING `+clientColumns,
+			pgUUID(c.ID.UUID), c.Name, c.Phone, c.Email, c.Notes, string(c.Attributes)).
+			QueryRow(func(row pgx.Row) error { return row.Scan(r.targets()...) })
+		err := x.send(ctx, stageApply, b, true)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return coded(messages.CodeClientNotFound)
+		}
+		return err
+	})
+	if err != nil {
+		return messages.Client{}, err
+	}
+	return r.client(), nil
+}
+
+// DeleteClient implements [persistence.Clients]. It keeps claims out while it
+// looks and deletes: a claim under way is waited for and seen, one that comes
+// later waits, and finds no client.
+func (s *Store) DeleteClient(ctx context.Context, id messages.ClientID, audit messages.Audit) error {
+	return s.run(ctx, func(ctx context.Context, x *tx) error {
+		var there, called bool
+		b := x.batch()
+		// The lock timeout keeps claims from waiting behind this one for long.
+		b.Queue(`LOCK TABLE claims IN SHARE MODE`)
+		b.Queue(`
+SELECT EXISTS (SELECT FROM clients WHERE id = $1), EXISTS (SELECT FROM claims WHERE client_id = $1)`, pgUUID(id.UUID)).
+			QueryRow(func(row pgx.Row) error { return row.Scan(&there, &called) })
+		b.Queue(`
+DELETE FROM clients k WHERE k.id = $1 AND NOT EXISTS (SELECT FROM claims c WHERE c.client_id = k.id)`, pgUUID(id.UUID)).
+			Exec(func(pgconn.CommandTag) error { return nil })
+		queueAudit(&x.last, audit)
+		err := x.send(ctx, stageApply, b, true)
+		switch {
+		case err != nil:
+			return err
+		case !there:
+			return coded(messages.CodeClientNotFound)
+		case called:
+			return coded(messages.CodeClientBeingCalled)
+		}
+		return nil
+	})
+}
+
+// PhonesInUse implements [persistence.Clients].
+func (s *Store) PhonesInUse(ctx context.Context, phones []string) ([]string, error) {
+	rows, err := s.engine.Query(ctx, `SELECT DISTINCT phone FROM clients WHERE phone = ANY ($1)`, phones)
+	if err != nil {
+		return nil, wrap(s.broken(err))
+	}
+	used, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return used, wrap(s.broken(err))
+}
+
+// pageSize is how many clients EachClient holds at a time.
+const pageSize = 1000
+
+// EachClient implements [persistence.Clients]. It reads page after page, so
+// that a slow f keeps neither a connection nor a snapshot.
+func (s *Store) EachClient(ctx context.Context, f func(messages.Client) error) error {
+	after := uuid.Nil
+	page := make([]messages.Client, 0, pageSize)
+	for {
+		rows, err := s.engine.Query(ctx,
+			`SELECT `+clientColumns+` FROM clients WHERE id > $1 ORDER BY id LIMIT $2`, pgUUID(after), pageSize)
+		if err != nil {
+			return wrap(s.broken(err))
+		}
+		page = page[:0]
+		err = eachClient(rows, func(c messages.Client) error {
+			page = append(page, c)
+			return nil
+		})
+		if err != nil {
+			return wrap(s.broken(err))
+		}
+		for _, c := range page {
+			if err := f(c); err != nil {
+				return err
+			}
+		}
+		if len(page) < pageSize {
+			return nil
+		}
+		after = page[len(page)-1].ID.UUID
+	}
+}

@@ -1,0 +1,28 @@
+package postgres
+
+import (
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Stages are the messages that a batch with keys and refused claims sends.
+var Stages = []string{string(stageKeys), string(stageApply), string(stageExplain), string(stageCommit)}
+
+// WithDial makes the store's connections by dial.
+func WithDial(c Config, dial pgconn.DialFunc) Config {
+	c.dial = dial
+	return c
+}
+
+// BreakAt calls f before each message of a transaction.
+func (s *Store) BreakAt(f func(stage string, conn *pgx.Conn) error) {
+	s.at = func(at stage, conn *pgx.Conn) error { return f(string(at), conn) }
+}
+
+// ResolveWithin bounds how long the store looks for a lost commit.
+func (s *Store) ResolveWithin(d time.Duration) { s.committer.ResolveWithin = d }
+
+// Forget makes the store believe that it does not know what became of xid.
+func (s *Store) Forget(xid string) { s.pending.add(xid) }

@@ -1,0 +1,180 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/dibs-calls/dibs/messages"
+	"github.com/jackc/pgx/v5"
+)
+
+// Commit implements [persistence.Journal].
+//
+// A batch is at most these round trips: the keys (only if writes carry one);
+// releases, renewals, claims and what is to be known about logs; who stands in
+// the way of refused claims (only if some are); then logs, audit, answers and
+// the commit together.
+//
+// A text that Postgres cannot hold fails the batch with
+// [messages.CodeBadRequest].
+func (s *Store) Commit(ctx context.Context, writes []messages.Write) ([]messages.Outcome, error) {
+	if len(writes) == 0 {
+		return nil, nil
+	}
+	if err := checkTexts(writes); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+	var b *batch
+	err := s.run(ctx, func(ctx context.Context, x *tx) error {
+		b = newBatch(x, writes)
+		return b.apply(ctx)
+	})
+	switch messages.CodeOf(err) {
+	case messages.OK:
+		return b.outcomes, nil
+	case messages.CodeOutcomeUnknown, messages.CodeUnavailable, messages.CodeBadRequest:
+		return nil, err
+	}
+	// Not applied, for a reason that is no fault of the callers'.
+	s.log.Error("a batch was not applied", "writes", len(writes), "error", err)
+	return nil, &messages.Error{Code: messages.CodeUnavailable, Cause: err}
+}
+
+// batch is one attempt at a batch of writes.
+type batch struct {
+	*tx
+	writes   []messages.Write
+	outcomes []messages.Outcome
+	now      time.Time    // by the store's clock, at the end of the first round trip
+	owned    []int        // writes whose key this transaction records
+	made     map[int]bool // claims that this transaction made
+	repeats  map[int]int  // writes with the key of an earlier write of the batch
+
+	releases, renewals, claims, notes []int // writes to be carried out, by kind
+	checks                            map[int]presence
+}
+
+func newBatch(x *tx, writes []messages.Write) *batch {
+	return &batch{
+		tx: x, writes: writes,
+		outcomes: make([]messages.Outcome, len(writes)),
+		made:     make(map[int]bool),
+		repeats:  make(map[int]int),
+		checks:   make(map[int]presence),
+	}
+}
+
+func (b *batch) apply(ctx context.Context) error {
+	if err := b.claimKeys(ctx); err != nil {
+		return err
+	}
+	b.sortByKind()
+	if err := b.applyAll(ctx); err != nil {
+		return err
+	}
+	b.settleReleases()
+	if err := b.settleClaims(ctx); err != nil {
+		return err
+	}
+	b.settleNotes()
+	b.queueLogs()
+	b.queueAudit()
+	b.testify()
+	return b.queueAnswers()
+}
+
+// sortByKind lists the writes that no recorded key has answered. Within a kind
+// they are in the order of the clients: transactions that touch the same rows
+// then wait for each other in one direction.
+func (b *batch) sortByKind() {
+	for i := range b.writes {
+		if b.outcomes[i].Kind != 0 {
+			continue
+		}
+		if _, repeated := b.repeats[i]; repeated {
+			continue
+		}
+		switch b.writes[i].Kind {
+		case messages.WriteRelease:
+			b.releases = append(b.releases, i)
+		case messages.WriteRenew:
+			b.renewals = append(b.renewals, i)
+		case messages.WriteClaim:
+			b.claims = append(b.claims, i)
+		case messages.WriteNote:
+			b.notes = append(b.notes, i)
+		}
+	}
+	for _, kind := range [][]int{b.releases, b.renewals, b.claims} {
+		slices.SortStableFunc(kind, func(i, j int) int {
+			return bytes.Compare(b.writes[i].Client.UUID[:], b.writes[j].Client.UUID[:])
+		})
+	}
+}
+
+func (b *batch) applyAll(ctx context.Context) error {
+	q := b.batch()
+	b.queueReleases(q)
+	b.queueRenewals(q)
+	b.queueClaims(q, b.claims)
+	b.queueLogChecks(q)
+	q.Queue(`SELECT statement_timestamp()`).QueryRow(func(row pgx.Row) error { return row.Scan(&b.now) })
+	if err := b.send(ctx, stageApply, q, b.writesAtTheEnd()); err != nil {
+		return err
+	}
+	b.now = b.now.UTC()
+	return nil
+}
+
+// writesAtTheEnd reports whether something may be written together with the
+// commit.
+func (b *batch) writesAtTheEnd() bool {
+	return slices.ContainsFunc(b.writes, func(w messages.Write) bool {
+		return w.Log != nil || w.Audit != nil || w.Key != nil
+	})
+}
+
+func (b *batch) done(i int, call messages.Call) {
+	b.outcomes[i] = messages.Outcome{Kind: messages.OutcomeDone, Call: call}
+}
+
+// testify leaves a query by which the transaction can be told from another one
+// with its id: by a key that it recorded, else by the calls that it began or
+// ended, else by the logs that it saved. Renewals leave nothing to be known by.
+func (b *batch) testify() {
+	var users, calls, logs uuids
+	for i, o := range b.outcomes {
+		w := &b.writes[i]
+		if b.made[i] || (o.Kind == messages.OutcomeDone && w.Kind == messages.WriteRelease) {
+			users, calls = append(users, pgUUID(w.User.UUID)), append(calls, pgUUID(w.Call.UUID))
+		}
+		if o.Log != nil {
+			logs = append(logs, pgUUID(o.Log.ID.UUID))
+		}
+	}
+	switch {
+	case len(b.owned) > 0:
+		n := nameOf(b.writes[b.owned[0]].Key)
+		b.witness = witness{witnessKey, []any{n.caller, n.value, b.xid}}
+	case len(calls) > 0:
+		b.witness = witness{witnessCalls, []any{users, calls}}
+	case len(logs) > 0:
+		b.witness = witness{witnessLogs, []any{logs, b.xid}}
+	}
+}
+
+// A key or a log can also have been written by another transaction, for the
+// same request made again; xmin is the one that wrote the row.
+const (
+	witnessKey = `
+SELECT EXISTS (SELECT FROM idempotency_keys WHERE caller = $1 AND key = $2 AND xmin = $3::text::xid8::xid)`
+	witnessCalls = `
+SELECT EXISTS (SELECT FROM calls WHERE id = ANY ($2))
+    OR EXISTS (SELECT FROM claims WHERE user_id = ANY ($1) AND call_id = ANY ($2))`
+	witnessLogs = `
+SELECT EXISTS (SELECT FROM call_logs WHERE id = ANY ($1) AND xmin = $2::text::xid8::xid)`
+)
