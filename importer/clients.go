@@ -2,6 +2,7 @@ package importer
 
 import (
 	"fmt"
+	"github.com/dibs-calls/dibs/phone"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -40,7 +41,7 @@ type Clients struct {
 // NewClients reads the header of a file. Numbers without a country are of
 // region, two capital letters. Errors: *HeaderError, and those of src.
 func NewClients(src io.Reader, region string) (*Clients, error) {
-	if !ValidRegion(region) {
+	if !phone.ValidRegion(region) {
 		return nil, fmt.Errorf("%q is not a region with phone numbers: want two capital letters, as in US or GB", clip(region))
 	}
 	t, err := newTable(src, func(h []string) int { return count(h, ClientColumns()) })
@@ -109,7 +110,7 @@ func (c *Clients) phone(cells []string) (number string, column int, reason strin
 		if cell == "" {
 			continue
 		}
-		number, err := phoneWithCode(code, cell, c.region)
+		number, err := phone.WithCode(code, cell, c.region)
 		if err == nil {
 			return number, i, ""
 		}
@@ -152,7 +153,7 @@ func (c *Clients) ownClient(cells []string) (client messages.Client, reason stri
 		}
 		client.ID = messages.ClientID{UUID: parsed}
 	}
-	if number, err := Phone(client.Phone, c.region); err == nil {
+	if number, err := phone.E164(client.Phone, c.region); err == nil {
 		client.Phone = number
 	}
 	client.Attributes, reason = ownAttributes(c.cols.text(cells, fieldAttributes))

@@ -3,6 +3,7 @@ package importer
 import (
 	"encoding/json"
 	"errors"
+	"github.com/dibs-calls/dibs/phone"
 	"io"
 	"os"
 	"path/filepath"
@@ -45,7 +46,7 @@ func checkClient(t *testing.T, c messages.Client, own bool) {
 	if err := json.Unmarshal(c.Attributes, &object); err != nil || object == nil {
 		t.Errorf("attributes %q: %v", c.Attributes, err)
 	}
-	if again, err := Phone(c.Phone, "US"); !own && (err != nil || again != c.Phone || c.Name == "") {
+	if again, err := phone.E164(c.Phone, "US"); !own && (err != nil || again != c.Phone || c.Name == "") {
 		t.Errorf("name %q, number %q, understood again as %q, %v", c.Name, c.Phone, again, err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/dibs-calls/dibs/auth"
-	"github.com/nyaruka/phonenumbers"
+	"github.com/dibs-calls/dibs/phone"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
@@ -19,7 +19,8 @@ import (
 type Config struct {
 	Calls     Calls
 	Store     Store
-	Statuses  Statuses // default: Store
+	Statuses  StatusList // default: reads Store anew each time
+	Live      LiveEvents // default: none, GET /api/events answers 503
 	Passwords *auth.Passwords
 	// Ready reports whether the process can do its work now (/readyz).
 	Ready   func(ctx context.Context) error
@@ -31,6 +32,8 @@ type Config struct {
 	CleanUpTimeout  time.Duration    // the same for the clean-up of long calls; default 20 s
 	SessionLifetime time.Duration    // default 24 h
 	MaxInFlight     int              // requests in the engine and the store at a time; default 4096
+	MaxReaders      int              // of live events at a time; default 10,000
+	MaxReadersEach  int              // of live events for one caller; default 100
 	Region          string           // of phone numbers without a country code, e.g. "US"; default: none
 	// BehindProxy: a proxy that terminates TLS stands before the server, and
 	// appends the address it was asked from to X-Forwarded-For. Only then is
@@ -42,11 +45,8 @@ func (c *Config) setDefaults() error {
 	if c.Calls == nil || c.Store == nil || c.Passwords == nil || c.Ready == nil || c.Metrics == nil || c.Log == nil {
 		return errors.New("httpapi: Calls, Store, Passwords, Ready, Metrics and Log are required")
 	}
-	if c.Region != "" && !phonenumbers.GetSupportedRegions()[c.Region] {
+	if c.Region != "" && !phone.ValidRegion(c.Region) {
 		return fmt.Errorf("httpapi: %q is not a region of phone numbers; use two capital letters such as US", c.Region)
-	}
-	if c.Statuses == nil {
-		c.Statuses = c.Store
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -60,9 +60,12 @@ func (c *Config) setDefaults() error {
 	if c.SessionLifetime <= 0 {
 		c.SessionLifetime = 24 * time.Hour
 	}
-	if c.MaxInFlight <= 0 {
-		c.MaxInFlight = 4096
+	if c.Statuses == nil {
+		c.Statuses = storeStatuses{c.Store, c.RequestTimeout}
 	}
+	c.MaxInFlight = orDefault(c.MaxInFlight, 4096)
+	c.MaxReaders = orDefault(c.MaxReaders, 10_000)
+	c.MaxReadersEach = orDefault(c.MaxReadersEach, 100)
 	return nil
 }
 
@@ -85,6 +88,10 @@ type API struct {
 	readiness  *readiness
 	openAPITag string
 	busyLog    *rate.Sometimes // 503s: under overload, logging each would add to it
+
+	readers    *readers        // of live events
+	streaming  context.Context // ends with all streams
+	endStreams context.CancelFunc
 }
 
 // New makes the API, and registers its metrics.
@@ -104,7 +111,9 @@ func New(cfg Config) (*API, error) {
 		readiness:  &readiness{},
 		openAPITag: tagOf(openAPIDocument),
 		busyLog:    &rate.Sometimes{First: 10, Interval: time.Second},
+		readers:    newReaders(cfg.MaxReaders, cfg.MaxReadersEach),
 	}
+	a.streaming, a.endStreams = context.WithCancel(context.Background())
 	if err := a.registerMetrics(); err != nil {
 		return nil, err
 	}
@@ -115,6 +124,10 @@ func New(cfg Config) (*API, error) {
 
 // ServeHTTP implements [http.Handler].
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.ServeHTTP(w, r) }
+
+// EndStreams ends all streams of live events, and those that come later at once.
+// A [Server] calls it when it is shut down.
+func (a *API) EndStreams() { a.endStreams() }
 
 // Forget drops what is remembered about tokens, so that a revocation or a
 // disabled account counts at once on this node and not within two seconds.

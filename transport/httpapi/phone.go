@@ -3,23 +3,21 @@ package httpapi
 import (
 	"strings"
 
-	"github.com/nyaruka/phonenumbers"
+	"github.com/dibs-calls/dibs/phone"
 )
 
 // phone brings a number to E.164, so that one telephone is one client however
-// it was typed. What is no valid number stays as it is, because it may be an
-// internal extension; so does a number with an extension, which E.164 cannot
-// say.
+// it was typed. What cannot be understood stays as it is, because it may be an
+// internal extension, and somebody may know what it means.
 func (a *API) phone(s string) (string, error) {
 	s, err := text("phone", s, maxPhone)
 	if err != nil || s == "" {
 		return "", err
 	}
-	number, err := phonenumbers.Parse(s, a.Region)
-	if err != nil || number.GetExtension() != "" || !phonenumbers.IsValidNumber(number) {
-		return s, nil
+	if number, err := phone.E164(s, a.Region); err == nil {
+		return number, nil
 	}
-	return phonenumbers.Format(number, phonenumbers.E164), nil
+	return s, nil
 }
 
 // email checks lightly: only sending a message would prove an address right,

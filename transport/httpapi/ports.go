@@ -20,12 +20,31 @@ type Calls interface {
 	Availability(ctx context.Context, client messages.ClientID) messages.Availability
 }
 
-// Statuses lists people and their calls. The store is one; a read model that
-// is fed by status events may take its place.
+// Statuses lists people and their calls from the store.
 type Statuses interface {
 	// UserStatuses returns every active user (onCallOnly: those on a call),
 	// ordered by first name, last name, id.
 	UserStatuses(ctx context.Context, onCallOnly bool) ([]messages.UserStatus, error)
+}
+
+// StatusList is the list of people and their calls, ready to be sent. It says
+// everything that this process acknowledged before it was asked. An error is
+// CodeUnavailable.
+type StatusList interface {
+	// StatusTag names what the list says now; it changes whenever the list does.
+	StatusTag() (string, error)
+	// StatusBody returns the answer as JSON, gzipped if asked, and the tag that
+	// names it. The bytes are shared and not to be written to.
+	StatusBody(onCall, zipped bool) (body []byte, tag string, err error)
+}
+
+// LiveEvents streams who begins and ends calls.
+type LiveEvents interface {
+	// Stream calls send with whole frames of text/event-stream until ctx ends,
+	// send fails or the reader is too slow. lastEventID is what the reader says
+	// that it saw last. Nothing is sent if an error with CodeUnavailable is
+	// returned at once. The bytes are shared and not to be written to.
+	Stream(ctx context.Context, lastEventID string, send func(frames []byte) error) error
 }
 
 // People reads accounts, disabled ones too. Errors: CodeUserNotFound,

@@ -35,6 +35,7 @@ type route struct {
 	maxBody         int64 // 0: a body is not read
 	timeout         time.Duration
 	large           bool // answers are compressed
+	stream          bool // goes on until somebody ends it: no timeout, no place in the engine
 	handle          func(ctx context.Context, x *exchange) error
 
 	seconds prometheus.ObserverVec // by status
@@ -51,10 +52,12 @@ func (a *API) table() []route {
 		{method: "POST", pattern: "/api/auth/logout", handle: a.logout},
 		{method: "GET", pattern: "/api/auth/verify", handle: a.verify},
 
-		{method: "GET", pattern: "/api/user-status", large: true, handle: a.listStatuses},
+		{method: "GET", pattern: "/api/user-status", handle: a.listStatuses},
 		{method: "PUT", pattern: "/api/user-status", maxBody: maxBody, handle: a.changeStatus},
 		{method: "POST", pattern: "/api/user-status", access: adminsOnly, timeout: a.CleanUpTimeout, handle: a.cleanUp},
 		{method: "DELETE", pattern: "/api/user-status/{user_id}/call", access: adminsOnly, maxBody: maxBody, handle: a.forceRelease},
+
+		{method: "GET", pattern: "/api/events", stream: true, handle: a.events},
 
 		{method: "GET", pattern: "/api/clients", large: true, handle: a.listClients},
 		{method: "POST", pattern: "/api/clients", maxBody: maxBody, handle: a.addClient},

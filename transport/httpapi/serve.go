@@ -21,7 +21,9 @@ func (a *API) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 			a.recovered(x, v)
 		}
 		took := a.Now().Sub(began)
-		rt.seconds.WithLabelValues(statusLabel(x.status)).Observe(took.Seconds())
+		if !rt.stream || x.status != http.StatusOK { // how long a page was open is no latency
+			rt.seconds.WithLabelValues(statusLabel(x.status)).Observe(took.Seconds())
+		}
 		if a.Log.Enabled(r.Context(), slog.LevelDebug) {
 			a.Log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("method", r.Method),
 				slog.String("route", rt.pattern), slog.Int("status", x.status), slog.Duration("took", took))
@@ -41,6 +43,9 @@ func (a *API) run(x *exchange) error {
 		if err := a.authenticate(x); err != nil {
 			return err
 		}
+	}
+	if rt.stream {
+		return rt.handle(x.r.Context(), x)
 	}
 	if rt.maxBody > 0 {
 		if err := x.readBody(rt.maxBody); err != nil {

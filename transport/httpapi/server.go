@@ -16,7 +16,8 @@ import (
 type Limits struct {
 	// MaxConns is how many connections are open at a time; more wait to be
 	// accepted. One costs up to 20 KiB while its header is read, one of HTTP/2
-	// a few times that. Default 10,000.
+	// a few times that. Default 15,000, so that there is room beside the
+	// readers of live events.
 	MaxConns int
 	// ReadHeaderTimeout is how long a header may take; default 5 s. With
 	// MaxConns it says how long slow senders can keep others out.
@@ -28,7 +29,7 @@ type Limits struct {
 }
 
 func (l *Limits) setDefaults() {
-	l.MaxConns = orDefault(l.MaxConns, 10_000)
+	l.MaxConns = orDefault(l.MaxConns, 15_000)
 	l.ReadHeaderTimeout = orDefault(l.ReadHeaderTimeout, 5*time.Second)
 	l.ReadTimeout = orDefault(l.ReadTimeout, 15*time.Second)
 	l.WriteTimeout = orDefault(l.WriteTimeout, 40*time.Second)
@@ -52,7 +53,7 @@ type Server struct {
 // NewServer makes a server that is not listening yet.
 func NewServer(h http.Handler, limits Limits, log *slog.Logger) *Server {
 	limits.setDefaults()
-	return &Server{limits: limits, http: &http.Server{
+	s := &Server{limits: limits, http: &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: limits.ReadHeaderTimeout,
 		ReadTimeout:       limits.ReadTimeout,
@@ -65,6 +66,10 @@ func NewServer(h http.Handler, limits Limits, log *slog.Logger) *Server {
 		// What net/http logs is what strangers do wrong: broken handshakes.
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}
+	if streams, ok := h.(interface{ EndStreams() }); ok {
+		s.http.RegisterOnShutdown(streams.EndStreams) // they would never end by themselves
+	}
+	return s
 }
 
 // Serve answers on ln until Shutdown, and then returns nil. It closes ln.

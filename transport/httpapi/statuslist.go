@@ -1,23 +1,23 @@
 package httpapi
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/dibs-calls/dibs/messages"
 )
 
-type statusesAnswer struct {
-	Users []messages.UserStatus `json:"users"`
-}
-
 // listStatuses answers who is on a call with whom. Pages ask every half
 // minute, mostly to hear that nothing changed; then only the ETag travels.
-func (a *API) listStatuses(ctx context.Context, x *exchange) error {
+func (a *API) listStatuses(_ context.Context, x *exchange) error {
 	q, err := x.query()
 	if err != nil {
 		return err
@@ -26,29 +26,69 @@ func (a *API) listStatuses(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	users, err := a.Statuses.UserStatuses(ctx, onCall)
+	if lines := x.r.Header.Values("If-None-Match"); len(lines) > 0 {
+		tag, err := a.Statuses.StatusTag()
+		if err != nil {
+			return err
+		}
+		if x.unchanged(lines, tag) {
+			return nil
+		}
+	}
+	zipped := acceptsGzip(x.r.Header.Values("Accept-Encoding"))
+	body, tag, err := a.Statuses.StatusBody(onCall, zipped)
 	if err != nil {
 		return err
+	}
+	h := x.w.Header()
+	h["Cache-Control"], h["Vary"] = revalidate, varyEncoding
+	if zipped {
+		tag += gzipSuffix
+		h["Content-Encoding"] = gzipEncoding
+	}
+	h["Etag"] = []string{`"` + tag + `"`}
+	x.write(http.StatusOK, body)
+	return nil
+}
+
+// storeStatuses is the list read from the store each time.
+type storeStatuses struct {
+	from    Statuses
+	timeout time.Duration
+}
+
+// StatusTag implements [StatusList].
+func (s storeStatuses) StatusTag() (string, error) {
+	_, tag, err := s.StatusBody(false, false)
+	return tag, err
+}
+
+// StatusBody implements [StatusList].
+func (s storeStatuses) StatusBody(onCall, zipped bool) ([]byte, string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
+	defer cancel()
+	users, err := s.from.UserStatuses(ctx, onCall)
+	if err != nil {
+		return nil, "", asRead(err)
 	}
 	if users == nil {
 		users = []messages.UserStatus{}
 	}
-	return x.respondTagged(statusesAnswer{users})
+	body, err := json.Marshal(struct {
+		Users []messages.UserStatus `json:"users"`
+	}{users})
+	tag := tagOf(body)
+	if err == nil && zipped {
+		var out bytes.Buffer
+		w := gzip.NewWriter(&out)
+		_, _ = w.Write(body) // into memory
+		err, body = w.Close(), out.Bytes()
+	}
+	return body, tag, err
 }
 
 // gzipSuffix marks the ETag of a compressed answer.
 const gzipSuffix = "-gzip"
-
-// respondTagged answers with v and its ETag, or that it is the same as the one
-// that the caller has.
-func (x *exchange) respondTagged(v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
-		return internal("encoding the answer: %w", err)
-	}
-	x.writeTagged(body, tagOf(body))
-	return nil
-}
 
 func tagOf(body []byte) string {
 	sum := sha256.Sum256(body)
@@ -56,17 +96,34 @@ func tagOf(body []byte) string {
 }
 
 func (x *exchange) writeTagged(body []byte, tag string) {
-	h := x.w.Header()
-	h.Set("Cache-Control", "private, no-cache") // keep it, but ask each time
-	if had, same := matching(x.r.Header.Values("If-None-Match"), tag); same {
-		h.Set("Etag", had)
-		h.Set("Vary", "Accept-Encoding")
-		x.writeHeader(http.StatusNotModified)
+	if x.unchanged(x.r.Header.Values("If-None-Match"), tag) {
 		return
 	}
+	h := x.w.Header()
+	h["Cache-Control"] = revalidate
 	h.Set("Etag", `"`+tag+`"`)
 	x.write(http.StatusOK, body)
 }
+
+// unchanged answers that the caller has what tag names, if that is so.
+func (x *exchange) unchanged(ifNoneMatch []string, tag string) bool {
+	had, same := matching(ifNoneMatch, tag)
+	if !same {
+		return false
+	}
+	h := x.w.Header()
+	h["Cache-Control"], h["Vary"] = revalidate, varyEncoding
+	h["Etag"] = []string{had}
+	x.writeHeader(http.StatusNotModified)
+	return true
+}
+
+// Header values that many answers share. They are never written to.
+var (
+	revalidate   = []string{"private, no-cache"} // keep it, but ask each time
+	varyEncoding = []string{"Accept-Encoding"}
+	gzipEncoding = []string{"gzip"}
+)
 
 // matching finds tag in the If-None-Match lines, and says how the caller
 // spelled it: as plain or as compressed. "W/" does not matter here (RFC 9110,
@@ -84,4 +141,32 @@ func matching(lines []string, tag string) (had string, same bool) {
 		}
 	}
 	return "", false
+}
+
+// acceptsGzip reports whether the caller takes gzip (RFC 9110, section 12.5.3).
+// Nobody who does not ask for it gets it.
+func acceptsGzip(lines []string) bool {
+	accepted := false
+	for _, line := range lines {
+		for entry := range strings.SplitSeq(line, ",") {
+			coding, parameter, _ := strings.Cut(entry, ";")
+			switch strings.ToLower(strings.TrimSpace(coding)) {
+			case "gzip", "x-gzip":
+				return !isZero(parameter) // named, it counts more than *
+			case "*":
+				accepted = !isZero(parameter)
+			}
+		}
+	}
+	return accepted
+}
+
+// isZero reports whether a parameter is a weight of zero: "q=0", "q=0.000".
+func isZero(parameter string) bool {
+	name, value, _ := strings.Cut(parameter, "=")
+	if !strings.EqualFold(strings.TrimSpace(name), "q") {
+		return false
+	}
+	weight, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+	return err == nil && weight == 0
 }

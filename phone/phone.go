@@ -1,4 +1,7 @@
-package importer
+// Package phone knows one rule: how a phone number as people write it becomes
+// E.164. Whatever comes in (a form, an import, an event) goes through it, so
+// that one telephone is one client.
+package phone
 
 import (
 	"errors"
@@ -15,14 +18,14 @@ func ValidRegion(region string) bool {
 	return phonenumbers.GetSupportedRegions()[region]
 }
 
-// Phone returns a phone number as people write it in E.164 (+12025550123). A
+// E164 returns a phone number as people write it in E.164 (+12025550123). A
 // number without a country is one of the region. An extension is dropped; of
 // several numbers in one cell the first that can be understood is taken.
 //
 // A number is accepted if numbers of its country have that length: the lists of
 // ranges in use are never up to date, and a lead refused by an old list is a
 // lead lost. The error is a sentence for a person.
-func Phone(s, region string) (string, error) {
+func E164(s, region string) (string, error) {
 	s = strings.TrimSpace(s)
 	if s == "" {
 		return "", errors.New("there is no phone number")
@@ -55,16 +58,16 @@ func severalNumbers(s string) []string {
 // maxParts is how many parts of a cell are looked at: a cell may be a megabyte.
 const maxParts = 8
 
-// phoneWithCode is Phone for a number beside its country calling code, as
+// WithCode is E164 for a number beside its country calling code, as
 // VICIdial keeps them. A code that is none counts for nothing.
-func phoneWithCode(code, s, region string) (string, error) {
+func WithCode(code, s, region string) (string, error) {
 	code = strings.TrimLeft(strings.TrimPrefix(strings.TrimSpace(code), "+"), "0")
 	if country, ok := callingCode(code); ok {
 		if r := phonenumbers.GetRegionCodeForCountryCode(country); r != "ZZ" {
 			region = r
 		}
 	}
-	return Phone(s, region)
+	return E164(s, region)
 }
 
 func callingCode(s string) (int, bool) {
@@ -144,4 +147,13 @@ func isPlaceholder(e164 string) bool {
 		return false
 	}
 	return e164[2] < '2' || e164[5] < '2'
+}
+
+// clip shortens what is quoted in a sentence.
+func clip(s string) string {
+	const most = 40
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }

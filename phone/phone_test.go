@@ -1,4 +1,4 @@
-package importer
+package phone
 
 import (
 	"strings"
@@ -26,7 +26,7 @@ func TestPhone(t *testing.T) {
 		{"２０２５５５０１２３", "US", "+12025550123"},
 	}
 	for _, tt := range tests {
-		if got, err := Phone(tt.in, tt.region); err != nil || got != tt.want {
+		if got, err := E164(tt.in, tt.region); err != nil || got != tt.want {
 			t.Errorf("%q: got %q, %v, want %s", tt.in, got, err, tt.want)
 		}
 	}
@@ -47,7 +47,7 @@ func TestPhoneSaysWhatIsWrong(t *testing.T) {
 		strings.Repeat("1", 300):   "is not a phone number",
 		strings.Repeat("1,", 5000): "phone number",
 	} {
-		got, err := Phone(in, "US")
+		got, err := E164(in, "US")
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.20q: got %q, %v, want an error with %q", in, got, err, want)
 		}
@@ -68,7 +68,7 @@ func TestPhoneWithCode(t *testing.T) {
 		{"x1", "2025550123", "+12025550123"},
 		{"999", "2025550123", "+12025550123"},
 	} {
-		if got, err := phoneWithCode(tt.code, tt.number, "US"); err != nil || got != tt.want {
+		if got, err := WithCode(tt.code, tt.number, "US"); err != nil || got != tt.want {
 			t.Errorf("%q %q: got %q, %v, want %s", tt.code, tt.number, got, err, tt.want)
 		}
 	}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/dibs-calls/dibs/auth"
+	"github.com/dibs-calls/dibs/persistence"
+	"github.com/gofrs/flock"
+	"github.com/spf13/cobra"
+)
+
+func (c *cli) serveCommand() *cobra.Command {
+	var cfg serveConfig
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Start the server",
+		Long: `Starts the server. Without --database-url it keeps everything in the folder
+--data, as safely as a database does. Every flag is also a DIBS_… variable
+('dibs help environment').
+
+The first start with nobody in the store makes an administrator and prints a
+one-time password, once. The schema of the store is brought up to date.
+
+It does not listen beyond this machine without TLS, unless --behind-proxy says
+that something in front speaks TLS, and never while the demo's people, whose
+password everybody knows, can sign in.
+
+SIGTERM or Ctrl-C stops it cleanly: it accepts nothing new, finishes what is
+under way, and ends with 0. Killed at any moment, it loses nothing that was
+acknowledged.`,
+		Example: `  dibs serve --demo
+  dibs serve --database-url postgres://dibs@db.internal/dibs --listen 10.0.0.5:8443 \
+             --tls-cert cert.pem --tls-key key.pem
+  DIBS_LISTEN=127.0.0.1:9000 DIBS_BEHIND_PROXY=true dibs serve`,
+		Args: exactArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg.Store = c.where
+			if err := cfg.check(); err != nil {
+				return err
+			}
+			err := c.runServe(cmd.Context(), cfg)
+			if cmd.Context().Err() != nil && errors.Is(err, context.Canceled) {
+				return nil // told to stop before it had begun
+			}
+			return err
+		},
+	}
+	cfg.bind(cmd.Flags())
+	return cmd
+}
+
+func (c *cli) runServe(ctx context.Context, cfg serveConfig) (err error) {
+	log := cfg.logger(c.stderr)
+	cfg.Store.Logger, cfg.Store.Make, cfg.Store.Upgrade = log, true, true
+	store, err := c.open(ctx, cfg.Store)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	unlock, err := lockFolder(cfg.Store)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	passwords, err := c.passwords()
+	if err != nil {
+		return err
+	}
+	secret, err := prepare(ctx, cfg, store, passwords, log)
+	if err != nil {
+		return err
+	}
+	if secret != "" {
+		if err := c.printFirstPassword(cfg.AdminEmail, secret); err != nil {
+			return err
+		}
+	}
+	return c.serve(ctx, cfg, store, log, func(url string) { c.printReady(cfg, url) })
+}
+
+// prepare puts into the store what must be there before anybody can sign in,
+// and refuses a store that must not be shown to a network. It returns the
+// password of the administrator, if it made one.
+func prepare(ctx context.Context, cfg serveConfig, store persistence.Store, passwords *auth.Passwords, log *slog.Logger) (secret string, err error) {
+	accounts, err := store.ListUsers(ctx)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case cfg.Demo:
+		return "", seedDemo(ctx, store, passwords, accounts, log)
+	case len(accounts) == 0:
+		return firstAdmin(ctx, cfg.AdminEmail, store, passwords)
+	case cfg.exposed():
+		return "", refuseDemoAccounts(ctx, passwords, accounts)
+	}
+	return "", nil
+}
+
+// lockFolder keeps a second server out of a folder: the built-in store is for
+// one. The lock ends with the process, however that ends.
+func lockFolder(cfg storeConfig) (unlock func() error, err error) {
+	if cfg.DatabaseURL != "" {
+		return func() error { return nil }, nil
+	}
+	lock := flock.New(filepath.Join(cfg.Data, "serve.lock"), flock.SetPermissions(0o600))
+	locked, err := lock.TryLock()
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	if !locked {
+		return nil, &exitError{exitUnavailable, fmt.Errorf("another server runs on %s: stop it, or give this one another --data folder (several servers share a Postgres database: --database-url)", cfg.Data)}
+	}
+	return lock.Unlock, nil
+}

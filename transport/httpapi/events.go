@@ -1,0 +1,154 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/dibs-calls/dibs/messages"
+)
+
+const (
+	// stallTimeout is how long a reader may keep us from sending. It is longer
+	// than the pause between heartbeats, so that the deadline need not be taken
+	// back after each write.
+	stallTimeout = 25 * time.Second
+	// deadlineStep: a deadline is moved only when it would move by so much.
+	deadlineStep = time.Second
+
+	// A session is checked again after sessionCheck and at most a tenth less,
+	// so that readers who came together do not ask the store together. With
+	// principalTTL it ends a stream within 15 s of a revocation.
+	sessionCheck = 12 * time.Second
+	// recheck is the pause after the store could not be asked.
+	recheck = 2 * time.Second
+
+	readersRetry = 5 * time.Second
+)
+
+var errSessionOver = errors.New("httpapi: the session has ended")
+
+// events streams who begins and ends calls.
+func (a *API) events(ctx context.Context, x *exchange) error {
+	if a.Live == nil {
+		return &problem{Code: messages.CodeUnavailable, Sentence: "This server has no live events."}
+	}
+	leave, err := a.readers.enter(x.who.Caller())
+	if err != nil {
+		return err
+	}
+	defer leave()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(a.streaming, func() { cancel(http.ErrServerClosed) })()
+	defer a.watchSession(ctx, x.digest, cancel)()
+
+	s := &stream{x: x, to: http.NewResponseController(x.w)}
+	if x.r.Method == http.MethodHead {
+		s.begin()
+		return nil
+	}
+	err = a.Live.Stream(ctx, lastEventID(x.r), s.send)
+	if x.status == 0 {
+		return asRead(err)
+	}
+	a.Log.LogAttrs(ctx, slog.LevelDebug, "stream ended", slog.Any("cause", err), slog.Any("because", context.Cause(ctx)))
+	return nil
+}
+
+// lastEventID is what the reader saw last. What is longer than any id that was
+// given out is none.
+func lastEventID(r *http.Request) string {
+	if id := r.Header.Get("Last-Event-ID"); len(id) <= 64 {
+		return id
+	}
+	return ""
+}
+
+// stream writes frames to one reader. It belongs to the goroutine that serves
+// the request.
+type stream struct {
+	x        *exchange
+	to       *http.ResponseController
+	deadline time.Time
+}
+
+// begin sends the header. The server's own timeouts are for answers that end.
+func (s *stream) begin() {
+	_ = s.to.SetReadDeadline(time.Time{}) // else the server takes a quiet reader for a gone one
+	h := s.x.w.Header()
+	h["Content-Type"] = eventStreamType
+	h["X-Accel-Buffering"] = []string{"no"} // nginx would collect frames
+	s.x.writeHeader(http.StatusOK)
+}
+
+var eventStreamType = []string{"text/event-stream; charset=utf-8"} // never written to
+
+// send writes frames through to the reader. An error means that the reader is
+// gone, or has not read for too long.
+func (s *stream) send(frames []byte) error {
+	// The wall clock and not the API's: the network knows no other.
+	if deadline := time.Now().Add(stallTimeout); deadline.Sub(s.deadline) >= deadlineStep {
+		// Not supported by the recorders of tests alone.
+		if err := s.to.SetWriteDeadline(deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			return err
+		}
+		s.deadline = deadline
+	}
+	if s.x.status == 0 {
+		s.begin()
+	}
+	if _, err := s.x.w.Write(frames); err != nil {
+		return err
+	}
+	return s.to.Flush()
+}
+
+// watchSession ends a stream when its session has ended. While the store cannot
+// be asked, the stream goes on: nobody said that it may not.
+func (a *API) watchSession(ctx context.Context, digest [32]byte, end context.CancelCauseFunc) (stop func()) {
+	w := &sessionWatch{}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer = time.AfterFunc(nextCheck(), func() {
+		again := nextCheck()
+		switch _, err := a.principal(ctx, digest); {
+		case err == nil:
+		case problemOf(err, http.MethodGet).Code == messages.CodeUnauthenticated:
+			end(errSessionOver)
+			return
+		default:
+			again = recheck
+		}
+		w.again(again)
+	})
+	return w.stop
+}
+
+func nextCheck() time.Duration { return sessionCheck - rand.N(sessionCheck/10) }
+
+// sessionWatch is a timer that starts itself again until it is stopped.
+type sessionWatch struct {
+	mu      sync.Mutex
+	timer   *time.Timer
+	stopped bool
+}
+
+func (w *sessionWatch) again(after time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.stopped {
+		w.timer.Reset(after)
+	}
+}
+
+func (w *sessionWatch) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stopped = true
+	w.timer.Stop()
+}
