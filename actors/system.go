@@ -225,6 +225,9 @@ func (s *System) ForgetClient(c messages.ClientID) {
 	s.clients.sendIfAwake(c.UUID, client.Forget{})
 }
 
+// Reachable reports whether the store is believed to answer.
+func (s *System) Reachable() bool { return s.gate.open() }
+
 // Ready reports whether commands are being served.
 func (s *System) Ready() error {
 	s.mu.RLock()

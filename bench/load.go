@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -14,6 +15,7 @@ import (
 type result struct {
 	perSecond float64       // calls (start + end), or refused starts
 	p50, p99  time.Duration // of a start
+	cpu       time.Duration // of this process, load generator included, for each that counts
 }
 
 // load is what the callers of a round do, over and over.
@@ -39,6 +41,15 @@ func refusals(p people, client uuid.UUID) load {
 		err := start(func() (err error) { ok, err = s.start(ctx, p.users[caller], client); return err })
 		return !ok, err
 	}
+}
+
+// cpuTime is what this process has used of the processors.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // measure runs callers for a warm-up and then for d, and counts what succeeds.
@@ -76,7 +87,9 @@ func measure(ctx context.Context, s system, l load, callers int, warmUp, d time.
 			}
 		})
 	}
+	cpuBefore := cpuTime()
 	wg.Wait()
+	cpu := cpuTime() - cpuBefore
 	all, done := hdrhistogram.New(1, time.Minute.Microseconds()*1000, 3), 0
 	for _, t := range tallies {
 		if t.err != nil {
@@ -86,6 +99,7 @@ func measure(ctx context.Context, s system, l load, callers int, warmUp, d time.
 		done += t.done
 	}
 	return result{
+		cpu:       time.Duration(float64(cpu) * d.Seconds() / (warmUp + d).Seconds() / float64(max(done, 1))),
 		perSecond: float64(done) / d.Seconds(),
 		p50:       time.Duration(all.ValueAtQuantile(50)),
 		p99:       time.Duration(all.ValueAtQuantile(99)),

@@ -17,7 +17,7 @@ import (
 // as a table in Markdown.
 func compare(ctx context.Context, o options, systems []system, title, unit string, l load) error {
 	fmt.Printf("\n### %s\n\n", title)
-	header := []string{"callers", "system", unit, "spread", "p50 of a start", "p99 of a start"}
+	header := []string{"callers", "system", unit, "spread", "p50 of a start", "p99 of a start", "CPU here"}
 	if len(systems) == 3 {
 		header = append(header, "× three statements", "× conditional update")
 	}
@@ -49,7 +49,7 @@ func printRows(width int, systems []system, rounds [][]result) {
 		high := slices.MaxFunc(rounds[i], func(a, b result) int { return cmp.Compare(a.perSecond, b.perSecond) })
 		row := []string{
 			fmt.Sprint(width), s.name(), fmt.Sprintf("%.0f", m.perSecond),
-			fmt.Sprintf("%.0f–%.0f", low.perSecond, high.perSecond), show(m.p50), show(m.p99),
+			fmt.Sprintf("%.0f–%.0f", low.perSecond, high.perSecond), show(m.p50), show(m.p99), show(m.cpu),
 		}
 		if len(systems) == 3 {
 			row = append(row, ratio(m, medians[0]), ratio(m, medians[1]))
@@ -70,6 +70,7 @@ func median(rs []result) result {
 	}
 	return result{
 		perSecond: mid(func(r result) float64 { return r.perSecond }),
+		cpu:       time.Duration(mid(func(r result) float64 { return float64(r.cpu) })),
 		p50:       time.Duration(mid(func(r result) float64 { return float64(r.p50) })),
 		p99:       time.Duration(mid(func(r result) float64 { return float64(r.p99) })),
 	}

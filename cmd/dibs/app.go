@@ -32,8 +32,9 @@ func runServer(ctx context.Context, cfg serveConfig, store persistence.Store, lo
 	engine := newEngine(cfg, store, registry, log)
 	api, err := httpapi.New(httpapi.Config{
 		Calls: engine, Store: forgetful{store, engine}, Passwords: passwords, Metrics: registry, Log: log,
-		Ready:  func(ctx context.Context) error { return errors.Join(engine.Ready(), store.Ping(ctx)) },
-		Region: cfg.DefaultRegion, BehindProxy: cfg.BehindProxy,
+		Ready:     func(ctx context.Context) error { return errors.Join(engine.Ready(), store.Ping(ctx)) },
+		Reachable: engine.Reachable,
+		Region:    cfg.DefaultRegion, BehindProxy: cfg.BehindProxy,
 	})
 	if err != nil {
 		return errors.Join(err, stopEngine(engine, cfg.ShutdownTimeout))

@@ -70,11 +70,19 @@ func tokenOf(r *http.Request) (token string, byCookie bool) {
 
 // principal is who the token stands for, from the cache or the store.
 func (a *API) principal(ctx context.Context, digest [32]byte) (*messages.Principal, error) {
-	if who, known := a.principals.get(digest, a.Now()); known {
+	grace := time.Duration(0)
+	reachable := a.Reachable()
+	if !reachable {
+		grace = principalStaleTTL
+	}
+	if who, known := a.principals.get(digest, a.Now(), grace); known {
 		if who == nil {
 			return nil, &problem{Code: messages.CodeUnauthenticated}
 		}
 		return who, nil
+	}
+	if !reachable {
+		return nil, &problem{Code: messages.CodeUnavailable}
 	}
 	return a.askStore(ctx, digest)
 }

@@ -202,7 +202,7 @@ func TestRevocationDuringLookup(t *testing.T) {
 	if p.put(digest, &messages.Principal{}, now.Add(time.Second)) {
 		t.Error("the revoked token was remembered")
 	}
-	if who, known := p.get(digest, now.Add(time.Second)); who != nil || !known {
+	if who, known := p.get(digest, now.Add(time.Second), 0); who != nil || !known {
 		t.Errorf("%v, %v", who, known)
 	}
 }

@@ -24,7 +24,11 @@ type Config struct {
 	Passwords *auth.Passwords
 	// Ready reports whether the process can do its work now (/readyz).
 	Ready   func(ctx context.Context) error
-	Metrics *prometheus.Registry // shown at /metrics; this package adds its own
+	// Reachable reports whether the store is believed to answer; default: it
+	// always is. While it is not, what needs the store is refused at once
+	// instead of after a hang, and sessions that were seen lately still count.
+	Reachable func() bool
+	Metrics   *prometheus.Registry // shown at /metrics; this package adds its own
 	Log     *slog.Logger
 
 	Now             func() time.Time // default: time.Now
@@ -47,6 +51,9 @@ func (c *Config) setDefaults() error {
 	}
 	if c.Region != "" && !phone.ValidRegion(c.Region) {
 		return fmt.Errorf("httpapi: %q is not a region of phone numbers; use two capital letters such as US", c.Region)
+	}
+	if c.Reachable == nil {
+		c.Reachable = func() bool { return true }
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -89,7 +96,8 @@ type API struct {
 	openAPITag string
 	busyLog    *rate.Sometimes // 503s: under overload, logging each would add to it
 
-	readers    *readers        // of live events
+	readers    *readers // of live events
+	times      streamTimes
 	streaming  context.Context // ends with all streams
 	endStreams context.CancelFunc
 }
@@ -112,6 +120,7 @@ func New(cfg Config) (*API, error) {
 		openAPITag: tagOf(openAPIDocument),
 		busyLog:    &rate.Sometimes{First: 10, Interval: time.Second},
 		readers:    newReaders(cfg.MaxReaders, cfg.MaxReadersEach),
+		times:      defaultStreamTimes(),
 	}
 	a.streaming, a.endStreams = context.WithCancel(context.Background())
 	if err := a.registerMetrics(); err != nil {

@@ -12,21 +12,27 @@ import (
 	"github.com/dibs-calls/dibs/messages"
 )
 
+// streamTimes are the times of streams.
+type streamTimes struct {
+	// stall is how long a reader may keep us from sending. It is longer than
+	// the pause between heartbeats, so that the deadline need not be taken back
+	// after each write.
+	stall time.Duration
+	// A session is checked again after check and at most a tenth less, so that
+	// readers who came together do not ask the store together. With
+	// principalTTL it ends a stream within 15 s of a revocation.
+	check time.Duration
+	// recheck is the pause after the store could not be asked.
+	recheck time.Duration
+}
+
+func defaultStreamTimes() streamTimes {
+	return streamTimes{stall: 25 * time.Second, check: 12 * time.Second, recheck: 2 * time.Second}
+}
+
 const (
-	// stallTimeout is how long a reader may keep us from sending. It is longer
-	// than the pause between heartbeats, so that the deadline need not be taken
-	// back after each write.
-	stallTimeout = 25 * time.Second
 	// deadlineStep: a deadline is moved only when it would move by so much.
 	deadlineStep = time.Second
-
-	// A session is checked again after sessionCheck and at most a tenth less,
-	// so that readers who came together do not ask the store together. With
-	// principalTTL it ends a stream within 15 s of a revocation.
-	sessionCheck = 12 * time.Second
-	// recheck is the pause after the store could not be asked.
-	recheck = 2 * time.Second
-
 	readersRetry = 5 * time.Second
 )
 
@@ -47,7 +53,7 @@ func (a *API) events(ctx context.Context, x *exchange) error {
 	defer context.AfterFunc(a.streaming, func() { cancel(http.ErrServerClosed) })()
 	defer a.watchSession(ctx, x.digest, cancel)()
 
-	s := &stream{x: x, to: http.NewResponseController(x.w)}
+	s := &stream{x: x, to: http.NewResponseController(x.w), stall: a.times.stall}
 	if x.r.Method == http.MethodHead {
 		s.begin()
 		return nil
@@ -74,6 +80,7 @@ func lastEventID(r *http.Request) string {
 type stream struct {
 	x        *exchange
 	to       *http.ResponseController
+	stall    time.Duration
 	deadline time.Time
 }
 
@@ -92,7 +99,7 @@ var eventStreamType = []string{"text/event-stream; charset=utf-8"} // never writ
 // gone, or has not read for too long.
 func (s *stream) send(frames []byte) error {
 	// The wall clock and not the API's: the network knows no other.
-	if deadline := time.Now().Add(stallTimeout); deadline.Sub(s.deadline) >= deadlineStep {
+	if deadline := time.Now().Add(s.stall); deadline.Sub(s.deadline) >= deadlineStep {
 		// Not supported by the recorders of tests alone.
 		if err := s.to.SetWriteDeadline(deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
 			return err
@@ -114,22 +121,22 @@ func (a *API) watchSession(ctx context.Context, digest [32]byte, end context.Can
 	w := &sessionWatch{}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.timer = time.AfterFunc(nextCheck(), func() {
-		again := nextCheck()
+	w.timer = time.AfterFunc(a.times.next(), func() {
+		again := a.times.next()
 		switch _, err := a.principal(ctx, digest); {
 		case err == nil:
 		case problemOf(err, http.MethodGet).Code == messages.CodeUnauthenticated:
 			end(errSessionOver)
 			return
 		default:
-			again = recheck
+			again = a.times.recheck
 		}
 		w.again(again)
 	})
 	return w.stop
 }
 
-func nextCheck() time.Duration { return sessionCheck - rand.N(sessionCheck/10) }
+func (t streamTimes) next() time.Duration { return t.check - rand.N(t.check/10) }
 
 // sessionWatch is a timer that starts itself again until it is stopped.
 type sessionWatch struct {

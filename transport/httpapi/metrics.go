@@ -21,7 +21,11 @@ func (a *API) registerMetrics() error {
 		Name: "dibs_http_requests_in_flight",
 		Help: "Requests in the engine or the store; the limit refuses more.",
 	}, func() float64 { return float64(len(a.inFlight)) })
-	for _, c := range []prometheus.Collector{a.requests, inFlight} {
+	streams := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "dibs_http_streams",
+		Help: "Streams of live events that are open; the limit refuses more.",
+	}, func() float64 { return float64(a.readers.count()) })
+	for _, c := range []prometheus.Collector{a.requests, inFlight, streams} {
 		if err := a.Metrics.Register(c); err != nil {
 			return fmt.Errorf("httpapi: registering metrics: %w", err)
 		}

@@ -36,7 +36,7 @@ func TestHealthAndReadiness(t *testing.T) {
 
 func TestUnknownAddressesAndMethods(t *testing.T) {
 	w := newWorld(t)
-	for _, path := range []string{"/", "/api", "/api/nothing", "/api/user-status/", "/api//clients", "/api/clients/x/y",
+	for _, path := range []string{"/nothing", "/assets/", "/assets/nothing", "/api", "/api/nothing", "/api/user-status/", "/api//clients", "/api/clients/x/y",
 		"/..%2f..%2fetc/passwd", "/api/%00"} {
 		w.do("", "GET", path, nil).is(404, messages.CodeNotFound)
 		w.do("Ana", "DELETE", path, nil)

@@ -32,7 +32,7 @@ type Statuses interface {
 // CodeUnavailable.
 type StatusList interface {
 	// StatusTag names what the list says now; it changes whenever the list does.
-	StatusTag() (string, error)
+	StatusTag(onCall bool) (string, error)
 	// StatusBody returns the answer as JSON, gzipped if asked, and the tag that
 	// names it. The bytes are shared and not to be written to.
 	StatusBody(onCall, zipped bool) (body []byte, tag string, err error)

@@ -16,6 +16,9 @@ const (
 	// principalTTL is how long a revocation made elsewhere may go unnoticed
 	// here, and what it buys: a caller costs the store one read in this time.
 	principalTTL = 2 * time.Second
+	// principalStaleTTL is how long a session counts while the store is away:
+	// what is served then comes from memory, and nobody can revoke anything.
+	principalStaleTTL = 15 * time.Minute
 	// revokedTTL outlasts any lookup that was under way at the revocation.
 	revokedTTL = time.Minute
 )
@@ -32,15 +35,28 @@ type knownToken struct {
 	until time.Time
 }
 
+// within reports whether what is known may be used at now, or was still good
+// not longer than grace ago.
+func (k knownToken) within(now time.Time, grace time.Duration) bool {
+	if k.who == nil {
+		return now.Before(k.until)
+	}
+	if expires := k.who.ExpiresAt; !expires.IsZero() && !now.Before(expires) {
+		return false
+	}
+	return now.Before(k.until.Add(grace))
+}
+
 func newPrincipals() *principals {
 	return &principals{kept: newLRU[[32]byte, knownToken](principalsKept)}
 }
 
 // get returns who the token stands for, nil for one that was revoked here;
-// known is false when the store has to be asked.
-func (c *principals) get(digest [32]byte, now time.Time) (who *messages.Principal, known bool) {
+// known is false when the store has to be asked. grace is how long ago what is
+// known may have gone stale.
+func (c *principals) get(digest [32]byte, now time.Time, grace time.Duration) (who *messages.Principal, known bool) {
 	k, ok := c.kept.Get(digest)
-	if !ok || !now.Before(k.until) {
+	if !ok || !k.within(now, grace) {
 		return nil, false
 	}
 	return k.who, true

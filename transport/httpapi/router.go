@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/transport/httpapi/web"
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/klauspost/compress/gzhttp"
@@ -35,13 +36,14 @@ type route struct {
 	maxBody         int64 // 0: a body is not read
 	timeout         time.Duration
 	large           bool // answers are compressed
+	inMemory        bool // does not need the store
 	stream          bool // goes on until somebody ends it: no timeout, no place in the engine
 	handle          func(ctx context.Context, x *exchange) error
 
 	seconds prometheus.ObserverVec // by status
 }
 
-// table is everything that is served, /metrics and the 404 aside.
+// table is everything that is served, /metrics, the page and the 404 aside.
 func (a *API) table() []route {
 	return []route{
 		{method: "GET", pattern: "/healthz", access: unmetered, handle: a.healthz},
@@ -50,14 +52,14 @@ func (a *API) table() []route {
 
 		{method: "POST", pattern: "/api/auth/login", access: open, maxBody: maxSignInBody, handle: a.login},
 		{method: "POST", pattern: "/api/auth/logout", handle: a.logout},
-		{method: "GET", pattern: "/api/auth/verify", handle: a.verify},
+		{method: "GET", pattern: "/api/auth/verify", inMemory: true, handle: a.verify},
 
-		{method: "GET", pattern: "/api/user-status", handle: a.listStatuses},
+		{method: "GET", pattern: "/api/user-status", inMemory: true, handle: a.listStatuses},
 		{method: "PUT", pattern: "/api/user-status", maxBody: maxBody, handle: a.changeStatus},
 		{method: "POST", pattern: "/api/user-status", access: adminsOnly, timeout: a.CleanUpTimeout, handle: a.cleanUp},
 		{method: "DELETE", pattern: "/api/user-status/{user_id}/call", access: adminsOnly, maxBody: maxBody, handle: a.forceRelease},
 
-		{method: "GET", pattern: "/api/events", stream: true, handle: a.events},
+		{method: "GET", pattern: "/api/events", inMemory: true, stream: true, handle: a.events},
 
 		{method: "GET", pattern: "/api/clients", large: true, handle: a.listClients},
 		{method: "POST", pattern: "/api/clients", maxBody: maxBody, handle: a.addClient},
@@ -98,6 +100,17 @@ func (a *API) router() (http.Handler, error) {
 	answer := func(w http.ResponseWriter, r *http.Request) { a.serve(lost, w, r) }
 	mux.NotFound(answer)
 	mux.MethodNotAllowed(answer)
+
+	noFile := &route{method: "GET", pattern: "/assets/*", access: unmetered, handle: func(context.Context, *exchange) error {
+		return &problem{Code: messages.CodeNotFound}
+	}}
+	a.prepare(noFile)
+	page, err := web.New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.serve(noFile, w, r) }))
+	if err != nil {
+		return nil, err
+	}
+	mux.Method("GET", "/", page)
+	mux.Method("GET", "/assets/*", page)
 	return mux, nil
 }
 

@@ -47,6 +47,9 @@ func (a *API) run(x *exchange) error {
 	if rt.stream {
 		return rt.handle(x.r.Context(), x)
 	}
+	if rt.access != unmetered && !rt.inMemory && !a.Reachable() {
+		return &problem{Code: messages.CodeUnavailable}
+	}
 	if rt.maxBody > 0 {
 		if err := x.readBody(rt.maxBody); err != nil {
 			return err

@@ -27,7 +27,7 @@ func (a *API) listStatuses(_ context.Context, x *exchange) error {
 		return err
 	}
 	if lines := x.r.Header.Values("If-None-Match"); len(lines) > 0 {
-		tag, err := a.Statuses.StatusTag()
+		tag, err := a.Statuses.StatusTag(onCall)
 		if err != nil {
 			return err
 		}
@@ -58,8 +58,8 @@ type storeStatuses struct {
 }
 
 // StatusTag implements [StatusList].
-func (s storeStatuses) StatusTag() (string, error) {
-	_, tag, err := s.StatusBody(false, false)
+func (s storeStatuses) StatusTag(onCall bool) (string, error) {
+	_, tag, err := s.StatusBody(onCall, false)
 	return tag, err
 }
 

@@ -1,0 +1,143 @@
+package integration
+
+import (
+	"net"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dibs-calls/dibs/integration/harness"
+)
+
+// TestFirstStart: with nobody in the store, the server makes an administrator
+// and prints a one-time password. It does so once.
+func TestFirstStart(t *testing.T) {
+	onEachStore(t, func(t *testing.T, d harness.Dibs) {
+		s := d.Serve(t)
+		s.WaitReady(readyLimit)
+		email, secret := firstAdmin(t, s)
+		admin := harness.NewClient(t, s.URL, "").Login(t, email, secret)
+		harness.Must(t, http.StatusOK)(admin.Do(t.Context(), http.MethodPost, "/api/user-status", nil)) // admins only
+		if code, _ := s.Terminate(stopLimit); code != 0 {
+			t.Fatalf("exit code %d", code)
+		}
+
+		s = d.ServeAt(t, s.Addr)
+		s.WaitReady(readyLimit)
+		if out := s.Stdout() + s.Stderr(); strings.Contains(out, secret) || firstPassword.MatchString(out) {
+			t.Error("the second start prints a password again")
+		}
+		harness.NewClient(t, s.URL, "").Login(t, email, secret)
+	})
+}
+
+var (
+	firstEmail    = regexp.MustCompile(`[\w.+-]+@[\w.-]+`)
+	firstPassword = regexp.MustCompile(`(?i)password:?\s+(\S+)`)
+)
+
+// firstAdmin reads what a first start printed for a person.
+func firstAdmin(t *testing.T, s *harness.Server) (email, secret string) {
+	t.Helper()
+	out := s.Stdout() + s.Stderr()
+	email = firstEmail.FindString(out)
+	m := firstPassword.FindStringSubmatch(out)
+	if email == "" || m == nil {
+		t.Fatalf("the first start printed no administrator:\n%s", out)
+	}
+	return email, m[1]
+}
+
+// TestListenRules: what would put people's data on the network unprotected is
+// refused before anything listens.
+func TestListenRules(t *testing.T) {
+	demo := onSQLite(t)
+	s := demo.Serve(t, "--demo")
+	s.WaitReady(readyLimit)
+	s.Terminate(stopLimit)
+
+	for _, tt := range []struct {
+		name    string
+		d       harness.Dibs
+		args    []string
+		refused string // in the message
+	}{
+		{"beyond loopback without TLS", onSQLite(t), nil, "tls"},
+		{"demo beyond loopback", onSQLite(t), []string{"--demo"}, "demo"},
+		{"demo beyond loopback behind a proxy", onSQLite(t), []string{"--demo", "--behind-proxy"}, "demo"},
+		{"demo accounts of an earlier run beyond loopback", demo, []string{"--behind-proxy"}, "demo"},
+		{"beyond loopback behind a proxy", onSQLite(t), []string{"--behind-proxy"}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, port, err := net.SplitHostPort(harness.FreeAddr(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := tt.d.ServeAt(t, net.JoinHostPort("0.0.0.0", port), tt.args...)
+			s.URL = "http://127.0.0.1:" + port
+			if tt.refused == "" {
+				s.WaitReady(readyLimit)
+				return
+			}
+			if code := s.Wait(readyLimit); code == 0 {
+				t.Error("exit code 0")
+			}
+			if !strings.Contains(strings.ToLower(s.Stderr()), tt.refused) {
+				t.Errorf("the refusal does not speak of %q: %s", tt.refused, s.Stderr())
+			}
+		})
+	}
+}
+
+// TestCommandsBesideTheServer: people, clients and keys are managed with the
+// command line while the server runs, and what it does counts at once.
+func TestCommandsBesideTheServer(t *testing.T) {
+	onEachStore(t, func(t *testing.T, d harness.Dibs) {
+		s := d.Serve(t)
+		s.WaitReady(readyLimit)
+		anon := harness.NewClient(t, s.URL, "")
+
+		importPeople(t, d, person{"ana@example.org", "Ana", "Alvarez", "user", password})
+		importClients(t, d, 3)
+		ana := anon.Login(t, "ana@example.org", password)
+		clients := ana.AllClients(t)
+		if len(clients) != 3 {
+			t.Errorf("%d clients after an import of 3", len(clients))
+		}
+
+		key := serviceKey(t, d)
+		if strings.ContainsAny(key, " \n") || key == "" {
+			t.Errorf("a key alone is expected on standard output: %q", key)
+		}
+		service := anon.As(key)
+		id := service.Statuses(t, false)
+		if len(id) == 0 {
+			t.Error("the new key sees nobody")
+		}
+
+		export := filepath.Join(t.TempDir(), "export.csv")
+		if out := d.MustRun(t, "clients", "export"); !strings.Contains(out, clients[0].ID.String()) &&
+			!strings.Contains(out, clients[0].Phone) {
+			t.Errorf("%s: the export lacks the first client: %.300s", export, out)
+		}
+		if out := d.MustRun(t, "users", "list"); !strings.Contains(out, "ana@example.org") {
+			t.Errorf("users list: %s", out)
+		}
+
+		// A call in progress goes on; signing in and starting do not.
+		harness.Must(t, http.StatusOK)(ana.Put(t.Context(), harness.Change{Action: "start_call", ClientID: clients[0].ID.String()}))
+		d.MustRun(t, "users", "disable", "ana@example.org")
+		waitFor(t, 5*time.Second, "the session of a disabled user to end", func() bool {
+			r, err := ana.Do(t.Context(), http.MethodGet, "/api/auth/verify", nil)
+			return err == nil && r.Status == http.StatusUnauthorized
+		})
+		body := map[string]string{"email": "ana@example.org", "password": password}
+		harness.Must(t, http.StatusUnauthorized)(anon.Do(t.Context(), http.MethodPost, "/api/auth/login", body))
+		if a := service.Availability(t, clients[0].ID); a.Available == nil || *a.Available {
+			t.Errorf("the call of a disabled user is gone: %s", a.Raw)
+		}
+	})
+}

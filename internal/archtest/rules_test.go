@@ -1,0 +1,189 @@
+package archtest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The libraries that are kept in one place each.
+const (
+	protoactor = "github.com/asynkron/protoactor-go/..."
+	pgx        = "github.com/jackc/pgx/..."
+	chi        = "github.com/go-chi/chi/..."
+	natsClient = "github.com/nats-io/nats.go/..."
+	natsServer = "github.com/nats-io/nats-server/..."
+)
+
+// rule: no package of from may import one of to.
+type rule struct {
+	name         string
+	from, except patterns // who is bound, and who of them is not
+	to, allow    patterns // what is forbidden, and what of it is not
+	direct       bool     // look at direct imports alone
+	tests        bool     // binds their tests as well
+	reason       string
+}
+
+// rules is what the design forbids.
+func rules() []rule {
+	return slices.Concat(layerRules(), libraryRules(), testKitRules())
+}
+
+// pure is where the state machines live.
+func pure() patterns { return patterns{"./actors/user", "./actors/client"} }
+
+// sideEffectFree is the standard library that a pure package may use. It may
+// use time for its types alone; see impurities.
+func sideEffectFree() patterns {
+	return patterns{
+		"bytes", "cmp", "container/heap", "container/list", "container/ring", "errors", "fmt",
+		"iter", "maps", "math", "math/bits", "slices", "sort", "strconv", "strings", "time",
+		"unicode", "unicode/utf8",
+	}
+}
+
+func layerRules() []rule {
+	return []rule{
+		{
+			name: "messages imports nothing of the project",
+			from: patterns{"./messages/..."},
+			to:   patterns{"./..."}, allow: patterns{"./messages/..."}, tests: true,
+			reason: "it is what all layers say to each other: if it knew one of them, every layer would depend on that one",
+		},
+		{
+			name: "messages imports no library of a layer",
+			from: patterns{"./messages/..."},
+			to:   patterns{protoactor, pgx, chi, natsClient, natsServer}, tests: true,
+			reason: "the contract must outlive the library that a layer is built on today",
+		},
+		{
+			name: "the state machines import messages and side-effect-free standard library only",
+			from: pure(),
+			to:   patterns{"..."}, allow: append(sideEffectFree(), "./messages"), direct: true,
+			reason: "a pure step can be replayed, driven through every interleaving and believed; " +
+				"a context, a clock, a lock, a logger or I/O ends that",
+		},
+		{
+			name: "actors imports neither persistence nor transport",
+			from: patterns{"./actors/..."},
+			to:   patterns{"./persistence/...", "./transport/..."}, tests: true,
+			reason: "actors decide; they are handed what stores and carries. " +
+				"A blocking call of either in an actor would stop everybody who waits for it",
+		},
+		{
+			name: "transports import neither actors nor persistence",
+			from: patterns{"./transport/..."},
+			to:   patterns{"./actors/...", "./persistence/..."}, tests: true,
+			reason: "a transport declares the narrow interface that it needs, " +
+				"so that it is tested without the engine and cannot go round the claim to the store",
+		},
+		{
+			name: "httpapi does not import natsapi", tests: true,
+			from: patterns{"./transport/httpapi/..."}, to: patterns{"./transport/natsapi/..."},
+			reason: "each transport can be changed, left out or broken alone",
+		},
+		{
+			name: "natsapi does not import httpapi", tests: true,
+			from: patterns{"./transport/natsapi/..."}, to: patterns{"./transport/httpapi/..."},
+			reason: "each transport can be changed, left out or broken alone",
+		},
+		{
+			name: "the Postgres store does not import the SQLite store", tests: true,
+			from: patterns{"./persistence/postgres/..."}, to: patterns{"./persistence/sqlite/..."},
+			reason: "what the two share is the contract and its conformance suite, never each other's habits",
+		},
+		{
+			name: "the SQLite store does not import the Postgres store", tests: true,
+			from: patterns{"./persistence/sqlite/..."}, to: patterns{"./persistence/postgres/..."},
+			reason: "what the two share is the contract and its conformance suite, never each other's habits",
+		},
+	}
+}
+
+func libraryRules() []rule {
+	all := patterns{"./..."}
+	return []rule{
+		{
+			name: "protoactor stays in actors",
+			from: all, except: patterns{"./actors/..."},
+			to: patterns{protoactor}, direct: true, tests: true,
+			reason: "it is used, not imitated: with one place that knows it, it can be replaced there",
+		},
+		{
+			name: "of protoactor only actor and scheduler are used",
+			from: all,
+			to:   patterns{protoactor}, direct: true, tests: true,
+			allow: patterns{
+				"github.com/asynkron/protoactor-go/actor", "github.com/asynkron/protoactor-go/scheduler",
+			},
+			reason: "its cluster split under pauses and never healed, its persistence blocks and loses errors",
+		},
+		{
+			name: "pgx stays in the Postgres store and its test kit",
+			from: all, except: patterns{"./persistence/postgres/...", "./persistence/pgtest/...", "./integration/...", "./bench/..."},
+			to: patterns{pgx}, direct: true, tests: true,
+			reason: "SQL beside the store's own would go round its transactions and its error codes",
+		},
+		{
+			name: "chi stays in httpapi",
+			from: all, except: patterns{"./transport/httpapi/..."},
+			to: patterns{chi}, direct: true, tests: true,
+			reason: "the router is a detail of one transport",
+		},
+		{
+			name: "nats.go stays in natsapi and the placement that rides on it",
+			from: all, except: patterns{"./transport/natsapi/...", "./actors/placement/...", "./integration/..."},
+			to: patterns{natsClient, natsServer}, direct: true, tests: true,
+			reason: "who publishes beside the outbox publishes what may never have been committed",
+		},
+	}
+}
+
+func testKitRules() []rule {
+	kits := patterns{
+		"./actors/internal/script", "./persistence/storetest/...", "./persistence/pgtest/...",
+		"./integration/harness/...",
+	}
+	return []rule{
+		{
+			name: "production code does not import testing",
+			from: patterns{"./..."}, except: kits,
+			to:     patterns{"testing/...", "net/http/httptest", "go.uber.org/goleak/...", "github.com/google/go-cmp/..."},
+			reason: "it registers flags and drags test helpers into the binary; a test kit is a package of its own",
+		},
+	}
+}
+
+// violations returns what in g breaks r, a line each, in order.
+func (r rule) violations(g graph) []string {
+	var out []string
+	for path, p := range g {
+		if !r.from.match(path) || r.except.match(path) {
+			continue
+		}
+		imports := slices.Clone(p.Imports)
+		if r.tests {
+			imports = slices.Concat(imports, p.TestImports, p.XTestImports)
+		}
+		// The package itself is what an outside test of it imports.
+		imports = slices.DeleteFunc(imports, func(i string) bool { return i == path })
+		forbidden := func(i string) bool { return r.to.match(i) && !r.allow.match(i) }
+		if way := r.way(g, imports, forbidden); way != nil {
+			out = append(out, fmt.Sprintf("%s → %s\n\trule: %s\n\twhy:  %s",
+				path, strings.Join(way, " → "), r.name, r.reason))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (r rule) way(g graph, imports []string, forbidden func(string) bool) []string {
+	if !r.direct {
+		return g.chain(imports, forbidden)
+	}
+	if i := slices.IndexFunc(imports, forbidden); i >= 0 {
+		return imports[i : i+1]
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# Makes sure that what the tests need besides Go is here: Postgres (its server
+# programs; the tests start a private cluster of their own), a C compiler (the
+# race detector links with it) and curl (the README's walk-through).
+#
+# Installs the distribution's packages where that needs no question: Debian or
+# a relative of it, as root or with password-less sudo. Anywhere else it says
+# what is missing and how to get it, and fails: a test that is left out in
+# silence proves nothing.
+set -euo pipefail
+
+readonly min_postgres=15
+
+# has_postgres looks where the tests look (persistence/pgtest): on the PATH,
+# where pg_config points to, and where Debian keeps the programs off the PATH.
+has_postgres() {
+	local dir version
+	for dir in \
+		"$(dirname "$(readlink -f "$(command -v postgres || true)")")" \
+		"$(pg_config --bindir 2>/dev/null || true)" \
+		/usr/lib/postgresql/*/bin; do
+		if [ ! -x "$dir/initdb" ] || [ ! -x "$dir/postgres" ]; then continue; fi
+		version=$("$dir/postgres" --version | sed -n 's/[^0-9]*\([0-9]*\).*/\1/p')
+		if [ "${version:-0}" -ge "$min_postgres" ]; then return 0; fi
+	done
+	return 1
+}
+
+need_postgres() { ! has_postgres; }
+need_cc() { ! command -v "$(go env CC 2>/dev/null || echo cc)" >/dev/null 2>&1; }
+need_curl() { ! command -v curl >/dev/null 2>&1; }
+
+# as_root prints the command that runs others as root, or fails. For root
+# itself that is env, which changes nothing.
+as_root() {
+	if [ "$(id -u)" -eq 0 ]; then
+		echo env
+	elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+		echo sudo
+	else
+		return 1
+	fi
+}
+
+# install_packages installs the named Debian packages. A machine that is new
+# has no package lists, or old ones: they are fetched once if the first try
+# fails.
+install_packages() {
+	local install=("$root" DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@")
+	"${install[@]}" >"$log" 2>&1 && return
+	"$root" DEBIAN_FRONTEND=noninteractive apt-get update -q >>"$log" 2>&1 || true
+	"${install[@]}" >>"$log" 2>&1 && return
+	cat "$log" >&2
+	return 1
+}
+
+# install_postgres keeps the package from making and starting a cluster of its
+# own: the tests do not use it, and it would take the usual port.
+install_postgres() {
+	local conf=/etc/postgresql-common/createcluster.conf
+	if [ -e "$conf" ]; then # somebody set this machine up: their rules
+		install_packages postgresql
+		return
+	fi
+	install_packages postgresql-common
+	"$root" sed -i.dibs -E 's/^#?create_main_cluster.*/create_main_cluster = false/' "$conf"
+	local rc=0
+	install_packages postgresql || rc=$?
+	"$root" mv "$conf.dibs" "$conf"
+	return "$rc"
+}
+
+missing() {
+	local list=()
+	if need_postgres; then list+=("PostgreSQL $min_postgres or later (initdb, postgres)"); fi
+	if need_cc; then list+=("a C compiler (for go test -race)"); fi
+	if need_curl; then list+=("curl"); fi
+	[ ${#list[@]} -gt 0 ] && printf '  - %s\n' "${list[@]}"
+}
+
+explain() {
+	cat >&2 <<EOF
+The tests need what is not on this machine:
+$(missing)
+How to get it:
+  Debian, Ubuntu   sudo apt-get install postgresql gcc libc6-dev curl
+                   (Postgres older than $min_postgres there: https://wiki.postgresql.org/wiki/Apt)
+  Fedora, RHEL     sudo dnf install postgresql-server gcc curl
+  Alpine           sudo apk add postgresql gcc musl-dev curl
+  macOS            brew install postgresql@17 (and put its bin folder on the PATH)
+                   xcode-select --install
+No server has to be running: the tests start one of their own in a temporary folder.
+EOF
+	exit 1
+}
+
+main() {
+	missing >/dev/null || return 0
+	command -v apt-get >/dev/null 2>&1 || explain
+	root=$(as_root) || explain
+	log=$(mktemp)
+	trap 'rm -f "$log"' EXIT
+	echo "The tests need more than is on this machine; installing with apt-get:"
+	missing
+	if need_cc; then install_packages gcc libc6-dev || explain; fi
+	if need_curl; then install_packages curl ca-certificates || explain; fi
+	if need_postgres; then install_postgres || explain; fi
+	if missing >/dev/null; then explain; fi
+}
+
+main
