@@ -43,6 +43,11 @@ type Observer interface {
 // NoObserver ignores everything.
 type NoObserver struct{}
 
+// BatchCommitted implements [Observer].
 func (NoObserver) BatchCommitted(int, time.Duration, error) {}
-func (NoObserver) ActorFailed(string)                       {}
-func (NoObserver) StoreReachable(bool)                      {}
+
+// ActorFailed implements [Observer].
+func (NoObserver) ActorFailed(string) {}
+
+// StoreReachable implements [Observer].
+func (NoObserver) StoreReachable(bool) {}

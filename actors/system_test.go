@@ -245,11 +245,11 @@ func TestLeaseExpires(t *testing.T) {
 		start := startOf(1, 1)
 		start.Lease = 10 * time.Second
 		call := want(t, s.StartCall(t.Context(), start), messages.OK).Call
-		time.Sleep(8 * time.Second)
+		time.Sleep(8 * time.Second) // fake clock
 		want(t, s.RenewCall(t.Context(), messages.RenewCall{User: userN(1), Call: call.ID, Token: call.Token}), messages.OK)
-		time.Sleep(9 * time.Second)
+		time.Sleep(9 * time.Second) // fake clock
 		want(t, s.StartCall(t.Context(), startOf(2, 1)), messages.CodeClientBeingCalled)
-		time.Sleep(5 * time.Second)
+		time.Sleep(5 * time.Second) // fake clock
 		want(t, s.StartCall(t.Context(), startOf(2, 1)), messages.OK)
 		want(t, s.RenewCall(t.Context(), messages.RenewCall{User: userN(1), Call: call.ID, Token: call.Token}), messages.CodeCallOver)
 		store.set(func(f *fakeStore) {

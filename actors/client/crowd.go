@@ -50,7 +50,7 @@ func (t *turn) refuseAll(ws []waiter) {
 	}
 	for _, w := range ws {
 		if w.asker != nil {
-			t.effects = append(t.effects, Reply{To: w.asker, Availability: messages.Availability{Caller: &caller}})
+			t.emit(Reply{To: w.asker, Availability: messages.Availability{Caller: &caller}})
 			continue
 		}
 		t.toUser(w.user, messages.Refused{User: w.user, Call: w.call, Caller: caller})
@@ -61,7 +61,7 @@ func (t *turn) refuseAll(ws []waiter) {
 // for a free client, where nobody else waits.
 func (t *turn) answerChecks(a messages.Availability) {
 	for _, w := range t.takeWaiting() {
-		t.effects = append(t.effects, Reply{To: w.asker, Availability: a})
+		t.emit(Reply{To: w.asker, Availability: a})
 	}
 }
 

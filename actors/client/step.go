@@ -29,6 +29,14 @@ type turn struct {
 	effects []Effect
 }
 
+// emit adds an effect. Most steps have two or three.
+func (t *turn) emit(e Effect) {
+	if t.effects == nil {
+		t.effects = make([]Effect, 0, 3)
+	}
+	t.effects = append(t.effects, e)
+}
+
 func (t *turn) free(m Message) {
 	switch m := m.(type) {
 	case messages.Reserve:
@@ -143,7 +151,7 @@ func (t *turn) always(m Message) {
 // check answers a question about a free client, or reads the store first.
 func (t *turn) check(m Check) {
 	if t.verified {
-		t.effects = append(t.effects, Reply{To: m.Asker})
+		t.emit(Reply{To: m.Asker})
 		return
 	}
 	t.wait(waiter{asker: m.Asker})
@@ -156,7 +164,7 @@ func (t *turn) check(m Check) {
 func (t *turn) lookUp() {
 	t.serial++
 	t.looking = t.serial
-	t.effects = append(t.effects, LookUp{Serial: t.serial})
+	t.emit(LookUp{Serial: t.serial})
 }
 
 func (t *turn) lookedUp(m LookedUp) {
@@ -247,10 +255,10 @@ func (t *turn) lookAround() {
 func (t *turn) remind() {
 	if t.crowd != nil && !t.reminded {
 		t.reminded = true
-		t.effects = append(t.effects, Remind{After: RemindAfter})
+		t.emit(Remind{After: RemindAfter})
 	}
 }
 
 func (t *turn) toUser(id messages.UserID, m any) {
-	t.effects = append(t.effects, ToUser{User: id, Message: m})
+	t.emit(ToUser{User: id, Message: m})
 }

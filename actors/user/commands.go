@@ -135,10 +135,10 @@ func (t *turn) call() *messages.Call {
 
 func (t *turn) reply(c Command, a messages.Answer) {
 	if c.Asker != nil {
-		t.effects = append(t.effects, Reply{To: c.Asker, Answer: a})
+		t.emit(Reply{To: c.Asker, Answer: a})
 	}
 }
 
 func (t *turn) toClient(id messages.ClientID, m any) {
-	t.effects = append(t.effects, ToClient{Client: id, Message: m})
+	t.emit(ToClient{Client: id, Message: m})
 }

@@ -40,6 +40,14 @@ type turn struct {
 	effects []Effect
 }
 
+// emit adds an effect. Most steps have two or three.
+func (t *turn) emit(e Effect) {
+	if t.effects == nil {
+		t.effects = make([]Effect, 0, 3)
+	}
+	t.effects = append(t.effects, e)
+}
+
 func (t *turn) asleep(m Message) {
 	switch m := m.(type) {
 	case Command:

@@ -13,7 +13,7 @@ import (
 func (t *turn) becomeLoading() {
 	t.from(Asleep, Recovering, Idle, OnCall)
 	t.phase, t.held = Loading, nil
-	t.effects = append(t.effects, Load{})
+	t.emit(Load{})
 }
 
 // becomeDoubtful reloads because the outcome of the commit under way is
@@ -21,7 +21,7 @@ func (t *turn) becomeLoading() {
 func (t *turn) becomeDoubtful() {
 	t.from(Claiming, Ending, Renewing, Noting)
 	t.phase, t.held = Loading, nil
-	t.effects = append(t.effects, Load{})
+	t.emit(Load{})
 }
 
 // becomeAsleep forgets everything because the store cannot be read, and says
@@ -76,7 +76,7 @@ func (t *turn) becomeNoting(c Command, w messages.Write) {
 
 func (t *turn) commit(p Phase, c Command, w messages.Write) {
 	t.phase, t.work = p, &work{command: c, write: w, since: t.now}
-	t.effects = append(t.effects, Commit{Write: w})
+	t.emit(Commit{Write: w})
 }
 
 func (t *turn) becomeIdle(from Phase) {
