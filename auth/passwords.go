@@ -48,7 +48,7 @@ func NewPasswords(params Params, budget int64) (*Passwords, error) {
 // CheckPassword reports, with a sentence for a person, why password cannot be
 // set: [messages.CodeBadRequest].
 func CheckPassword(password string) error {
-	sentence := ""
+	var sentence string
 	switch {
 	case len(password) < MinPassword:
 		sentence = fmt.Sprintf("A password has at least %d characters.", MinPassword)

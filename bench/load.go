@@ -16,6 +16,7 @@ type result struct {
 	perSecond float64       // calls (start + end), or refused starts
 	p50, p99  time.Duration // of a start
 	cpu       time.Duration // of this process, load generator included, for each that counts
+	serverCPU time.Duration // of Postgres, likewise
 }
 
 // load is what the callers of a round do, over and over.
@@ -43,6 +44,12 @@ func refusals(p people, client uuid.UUID) load {
 	}
 }
 
+// each divides what was used in warm-up and measurement among what was counted
+// in the measurement.
+func each(used, d, warmUp time.Duration, done int) time.Duration {
+	return time.Duration(float64(used) * d.Seconds() / (warmUp + d).Seconds() / float64(max(done, 1)))
+}
+
 // cpuTime is what this process has used of the processors.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
@@ -53,7 +60,7 @@ func cpuTime() time.Duration {
 }
 
 // measure runs callers for a warm-up and then for d, and counts what succeeds.
-func measure(ctx context.Context, s system, l load, callers int, warmUp, d time.Duration) (result, error) {
+func measure(ctx context.Context, s system, server serverCPU, l load, callers int, warmUp, d time.Duration) (result, error) {
 	begin := time.Now().Add(warmUp)
 	end := begin.Add(d)
 	type tally struct {
@@ -62,6 +69,7 @@ func measure(ctx context.Context, s system, l load, callers int, warmUp, d time.
 		err    error
 	}
 	tallies := make([]tally, callers)
+	cpuBefore, serverBefore := cpuTime(), server.used()
 	var wg sync.WaitGroup
 	for c := range callers {
 		tallies[c].starts = hdrhistogram.New(1, time.Minute.Microseconds()*1000, 3)
@@ -87,9 +95,8 @@ func measure(ctx context.Context, s system, l load, callers int, warmUp, d time.
 			}
 		})
 	}
-	cpuBefore := cpuTime()
 	wg.Wait()
-	cpu := cpuTime() - cpuBefore
+	cpu, serverCPU := cpuTime()-cpuBefore, server.used()-serverBefore
 	all, done := hdrhistogram.New(1, time.Minute.Microseconds()*1000, 3), 0
 	for _, t := range tallies {
 		if t.err != nil {
@@ -99,7 +106,8 @@ func measure(ctx context.Context, s system, l load, callers int, warmUp, d time.
 		done += t.done
 	}
 	return result{
-		cpu:       time.Duration(float64(cpu) * d.Seconds() / (warmUp + d).Seconds() / float64(max(done, 1))),
+		cpu:       each(cpu, d, warmUp, done),
+		serverCPU: each(serverCPU, d, warmUp, done),
 		perSecond: float64(done) / d.Seconds(),
 		p50:       time.Duration(all.ValueAtQuantile(50)),
 		p99:       time.Duration(all.ValueAtQuantile(99)),

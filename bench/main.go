@@ -77,8 +77,12 @@ func run(ctx context.Context, o options) error {
 		}
 		defer pprof.StopCPUProfile()
 	}
+	cpu, err := newServerCPU(ctx, server)
+	if err != nil {
+		return err
+	}
 	printMachine(server)
-	if err := compare(ctx, o, systems, "Calls (start + end)", "calls/s", calls(p)); err != nil {
+	if err := compare(ctx, o, systems, cpu, "Calls (start + end)", "calls/s", calls(p)); err != nil {
 		return err
 	}
 	holder, client := p.users[len(p.users)-1], p.clients[0]
@@ -87,7 +91,7 @@ func run(ctx context.Context, o options) error {
 			return fmt.Errorf("%s: the client could not be held: %v", s.name(), err)
 		}
 	}
-	return compare(ctx, o, systems, "Starts on a client that is being called", "refused/s", refusals(p, client))
+	return compare(ctx, o, systems, cpu, "Starts on a client that is being called", "refused/s", refusals(p, client))
 }
 
 func openSystems(ctx context.Context, server *pgtest.Server, p people, only string) ([]system, error) {

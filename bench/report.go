@@ -15,9 +15,9 @@ import (
 
 // compare measures all systems at all widths, in turns, and prints the medians
 // as a table in Markdown.
-func compare(ctx context.Context, o options, systems []system, title, unit string, l load) error {
+func compare(ctx context.Context, o options, systems []system, server serverCPU, title, unit string, l load) error {
 	fmt.Printf("\n### %s\n\n", title)
-	header := []string{"callers", "system", unit, "spread", "p50 of a start", "p99 of a start", "CPU here"}
+	header := []string{"callers", "system", unit, "spread", "p50 of a start", "p99 of a start", "CPU here", "CPU of Postgres"}
 	if len(systems) == 3 {
 		header = append(header, "× three statements", "× conditional update")
 	}
@@ -26,7 +26,7 @@ func compare(ctx context.Context, o options, systems []system, title, unit strin
 		rounds := make([][]result, len(systems))
 		for range o.rounds {
 			for i, s := range systems {
-				r, err := measure(ctx, s, l, width, o.duration/4, o.duration)
+				r, err := measure(ctx, s, server, l, width, o.duration/4, o.duration)
 				if err != nil {
 					return fmt.Errorf("%s with %d callers: %w", s.name(), width, err)
 				}
@@ -49,7 +49,7 @@ func printRows(width int, systems []system, rounds [][]result) {
 		high := slices.MaxFunc(rounds[i], func(a, b result) int { return cmp.Compare(a.perSecond, b.perSecond) })
 		row := []string{
 			fmt.Sprint(width), s.name(), fmt.Sprintf("%.0f", m.perSecond),
-			fmt.Sprintf("%.0f–%.0f", low.perSecond, high.perSecond), show(m.p50), show(m.p99), show(m.cpu),
+			fmt.Sprintf("%.0f–%.0f", low.perSecond, high.perSecond), show(m.p50), show(m.p99), show(m.cpu), show(m.serverCPU),
 		}
 		if len(systems) == 3 {
 			row = append(row, ratio(m, medians[0]), ratio(m, medians[1]))
@@ -71,6 +71,7 @@ func median(rs []result) result {
 	return result{
 		perSecond: mid(func(r result) float64 { return r.perSecond }),
 		cpu:       time.Duration(mid(func(r result) float64 { return float64(r.cpu) })),
+		serverCPU: time.Duration(mid(func(r result) float64 { return float64(r.serverCPU) })),
 		p50:       time.Duration(mid(func(r result) float64 { return float64(r.p50) })),
 		p99:       time.Duration(mid(func(r result) float64 { return float64(r.p99) })),
 	}

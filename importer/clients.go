@@ -2,12 +2,12 @@ package importer
 
 import (
 	"fmt"
-	"github.com/dibs-calls/dibs/phone"
 	"io"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/phone"
 )
 
 // What a client's fields may hold at most: as much as the HTTP API takes, so

@@ -3,7 +3,6 @@ package importer
 import (
 	"encoding/json"
 	"errors"
-	"github.com/dibs-calls/dibs/phone"
 	"io"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/phone"
 )
 
 // FuzzClients feeds the reader anything. Whatever it is, reading ends, lines

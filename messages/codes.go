@@ -55,7 +55,7 @@ const (
 )
 
 // Codes lists the whole set, for the tests that hold tables to it.
-var Codes = [...]Code{
+var Codes = [...]Code{ //nolint:gochecknoglobals // never changed
 	CodeBadRequest, CodeTooLarge, CodeUnauthenticated, CodeForbidden, CodeNotFound,
 	CodeMethodNotAllowed, CodeUserNotFound, CodeClientNotFound, CodeUserOnCall,
 	CodeClientBeingCalled, CodeCallOver, CodeEmailTaken, CodeKeyReused,

@@ -17,6 +17,12 @@ type Journal interface {
 	// retries by itself what the store reports as known not applied (a
 	// deadlock, a serialization failure). See the package comment for errors.
 	//
+	// A write that started or ended a call has its event in its outcome, and in
+	// the outbox, by the same transaction. A claim that was in progress before
+	// and a replay start nothing.
+	//
+	// A log that ends a call is completed from it, see [FillLog].
+	//
 	// A context that ends stops waiting for the store; it never makes the
 	// answer a guess.
 	Commit(ctx context.Context, batch []messages.Write) ([]messages.Outcome, error)
@@ -33,14 +39,15 @@ type ClaimReader interface {
 	// ClaimsOfClients returns the claims of those of the clients who are being
 	// called, in no order.
 	ClaimsOfClients(ctx context.Context, clients []messages.ClientID) ([]messages.HeldClaim, error)
-	// Keys returns what is recorded of the idempotency keys, in their order;
-	// nil for one that is not recorded or has passed its 24 hours.
-	Keys(ctx context.Context, keys []messages.Key) ([]*messages.RecordedKey, error)
 	// ExistingClients returns those of the clients that exist, in no order.
 	ExistingClients(ctx context.Context, clients []messages.ClientID) ([]messages.ClientID, error)
 	// Expired returns at most limit claims whose lease has run out by the
 	// store's clock, the longest overdue first.
 	Expired(ctx context.Context, limit int) ([]messages.HeldClaim, error)
+	// CallsInProgress returns all calls in progress with their users, disabled
+	// ones too, and clients, in no order: one consistent read. Of a user or a
+	// client whose row was taken out of the store by other means, the id alone.
+	CallsInProgress(ctx context.Context) ([]messages.LiveCall, error)
 	// StartedBefore returns at most limit claims that began more than age ago
 	// by the store's clock, the oldest first.
 	StartedBefore(ctx context.Context, age time.Duration, limit int) ([]messages.HeldClaim, error)
@@ -138,6 +145,7 @@ type Upkeep interface {
 type Store interface {
 	Journal
 	ClaimReader
+	Outbox
 	People
 	Tokens
 	Clients

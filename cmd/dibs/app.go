@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -14,94 +15,162 @@ import (
 
 	"github.com/dibs-calls/dibs/actors"
 	"github.com/dibs-calls/dibs/auth"
+	"github.com/dibs-calls/dibs/live"
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/dibs-calls/dibs/persistence"
 	"github.com/dibs-calls/dibs/transport/httpapi"
+	"github.com/dibs-calls/dibs/transport/natsapi"
 )
 
 // runServer serves until ctx ends, then stops cleanly: it accepts nothing new,
 // finishes what is under way, and lets the journals write what they have. It
 // calls ready once, with the address people use, when requests are accepted.
-func runServer(ctx context.Context, cfg serveConfig, store persistence.Store, log *slog.Logger, ready func(url string)) error {
-	passwords, err := auth.NewPasswords(auth.DefaultParams(), auth.DefaultMemoryBudget)
+func runServer(ctx context.Context, cfg serveConfig, store persistence.Store, log *slog.Logger, ready func(url string)) (err error) {
+	n := &node{cfg: cfg, store: store, log: log, registry: newRegistry()}
+	defer func() { err = errors.Join(err, n.stop()) }()
+	if err := n.open(ctx); err != nil {
+		return err
+	}
+	return n.serve(ctx, ready)
+}
+
+// node is one process: the layers, in the order in which they depend on each
+// other.
+type node struct {
+	cfg      serveConfig
+	store    persistence.Store
+	log      *slog.Logger
+	registry *prometheus.Registry
+
+	bus       *natsapi.Bus
+	publisher *natsapi.Publisher
+	model     *live.Model
+	engine    *actors.System
+	server    *httpapi.Server
+	listener  net.Listener
+
+	background sync.WaitGroup // the model, the upkeep
+	cancel     context.CancelFunc
+}
+
+func newRegistry() *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
+}
+
+// open makes all layers and starts what works in the background. What was made
+// is stopped by stop, also after an error.
+func (n *node) open(ctx context.Context) (err error) {
+	if err := os.MkdirAll(n.cfg.Store.Data, 0o700); err != nil {
+		return fmt.Errorf("the data folder: %w", err)
+	}
+	if n.bus, err = natsapi.Open(ctx, n.cfg.NATS.config(n.cfg.Store.Data, n.registry, n.log)); err != nil {
+		return err
+	}
+	if n.publisher, err = n.bus.NewPublisher(n.store); err != nil {
+		return err
+	}
+	n.model, err = live.New(live.Config{Truth: n.store, Feed: n.bus.NewFeed(), Log: n.log, Metrics: n.registry})
 	if err != nil {
 		return err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	engine := newEngine(cfg, store, registry, log)
-	api, err := httpapi.New(httpapi.Config{
-		Calls: engine, Store: forgetful{store, engine}, Passwords: passwords, Metrics: registry, Log: log,
-		Ready:     func(ctx context.Context) error { return errors.Join(engine.Ready(), store.Ping(ctx)) },
-		Reachable: engine.Reachable,
-		Region:    cfg.DefaultRegion, BehindProxy: cfg.BehindProxy,
-	})
-	if err != nil {
-		return errors.Join(err, stopEngine(engine, cfg.ShutdownTimeout))
+	n.engine = n.newEngine()
+	if n.server, err = n.newServer(); err != nil {
+		return err
 	}
-	server := httpapi.NewServer(api, httpapi.Limits{}, log)
-
-	ln, err := net.Listen("tcp", cfg.Listen)
-	if err != nil {
-		return errors.Join(fmt.Errorf("cannot listen on %s: %w", cfg.Listen, err), stopEngine(engine, cfg.ShutdownTimeout))
+	if n.listener, err = net.Listen("tcp", n.cfg.Listen); err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", n.cfg.Listen, err)
 	}
-	return serveUntil(ctx, cfg, server, ln, engine, store, log, ready)
+	ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	n.publisher.Start()
+	n.background.Go(func() { n.model.Run(ctx) })
+	n.background.Go(func() { prune(ctx, n.store, n.log) })
+	return nil
 }
 
-func newEngine(cfg serveConfig, store persistence.Store, registry *prometheus.Registry, log *slog.Logger) *actors.System {
+func (n *node) newEngine() *actors.System {
 	journals := 2
-	if cfg.Store.DatabaseURL == "" {
+	if n.cfg.Store.DatabaseURL == "" {
 		journals = 1 // SQLite has one writer
 	}
-	metrics := newEngineMetrics(registry)
+	metrics := newEngineMetrics(n.registry)
 	engine := actors.NewSystem(actors.Config{
-		Journal: store, Reader: store, Logger: log, Observer: metrics, Journals: journals,
+		Journal: n.store, Reader: n.store, Logger: n.log, Observer: metrics, Journals: journals,
+		Committed: func(events []messages.Event) {
+			n.model.Committed(events)
+			n.publisher.Wake()
+		},
 	})
-	metrics.watch(registry, engine)
+	metrics.watch(n.registry, engine)
 	return engine
 }
 
-// serveUntil runs the server and the upkeep of the store until ctx ends or the
-// server fails, and stops everything in the order in which it depends on each
-// other.
-func serveUntil(ctx context.Context, cfg serveConfig, server *httpapi.Server, ln net.Listener, engine *actors.System,
-	store persistence.Store, log *slog.Logger, ready func(url string),
-) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var upkeep sync.WaitGroup
-	upkeep.Go(func() { prune(ctx, store, log) })
-
-	failed := make(chan error, 1)
-	scheme := "http"
-	if cfg.TLSCert != "" {
-		scheme = "https"
-		go func() { failed <- server.ServeTLS(ln, cfg.TLSCert, cfg.TLSKey) }()
-	} else {
-		go func() { failed <- server.Serve(ln) }()
+func (n *node) newServer() (*httpapi.Server, error) {
+	passwords, err := auth.NewPasswords(auth.DefaultParams(), auth.DefaultMemoryBudget)
+	if err != nil {
+		return nil, err
 	}
-	log.Info("serving", "address", ln.Addr().String())
-	ready(scheme + "://" + ln.Addr().String())
-
-	var err error
-	select {
-	case <-ctx.Done():
-		log.Info("stopping")
-	case err = <-failed:
-		err = fmt.Errorf("the server failed: %w", err)
+	api, err := httpapi.New(httpapi.Config{
+		Calls: n.engine, Store: forgetful{n.store, n.engine}, Statuses: n.model, Live: n.model,
+		Passwords: passwords, Metrics: n.registry, Log: n.log,
+		Ready: n.ready, Reachable: n.engine.Reachable,
+		Region: n.cfg.DefaultRegion, BehindProxy: n.cfg.BehindProxy,
+	})
+	if err != nil {
+		return nil, err
 	}
-	cancel()
-	stopCtx, done := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownTimeout)
-	defer done()
-	err = errors.Join(err, server.Shutdown(stopCtx), engine.Stop(stopCtx))
-	upkeep.Wait()
-	return err
+	return httpapi.NewServer(api, httpapi.Limits{}, n.log), nil
 }
 
-func stopEngine(engine *actors.System, within time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), within)
-	defer cancel()
-	return engine.Stop(ctx)
+// ready says why requests should go elsewhere, if so.
+func (n *node) ready(ctx context.Context) error {
+	if !n.model.Loaded() {
+		return errors.New("the calls in progress are still being read")
+	}
+	return errors.Join(n.engine.Ready(), n.store.Ping(ctx), n.bus.Ready(ctx))
+}
+
+// serve answers requests until ctx ends or the server fails.
+func (n *node) serve(ctx context.Context, ready func(url string)) error {
+	failed := make(chan error, 1)
+	scheme := "http"
+	if n.cfg.TLSCert != "" {
+		scheme = "https"
+		go func() { failed <- n.server.ServeTLS(n.listener, n.cfg.TLSCert, n.cfg.TLSKey) }()
+	} else {
+		go func() { failed <- n.server.Serve(n.listener) }()
+	}
+	n.log.Info("serving", "address", n.listener.Addr().String())
+	ready(scheme + "://" + n.listener.Addr().String())
+	select {
+	case <-ctx.Done():
+		n.log.Info("stopping")
+		return nil
+	case err := <-failed:
+		return fmt.Errorf("the server failed: %w", err)
+	}
+}
+
+// stop stops the layers from the outside in, each with what it has under way.
+func (n *node) stop() (err error) {
+	ctx, done := context.WithTimeout(context.Background(), n.cfg.ShutdownTimeout)
+	defer done()
+	if n.server != nil {
+		err = n.server.Shutdown(ctx)
+	}
+	if n.engine != nil {
+		err = errors.Join(err, n.engine.Stop(ctx))
+	}
+	if n.cancel != nil {
+		err = errors.Join(err, n.publisher.Stop(ctx))
+		n.cancel()
+		n.background.Wait()
+	}
+	if n.bus != nil {
+		err = errors.Join(err, n.bus.Close(ctx))
+	}
+	return err
 }
 
 // forgetful is the store, with a word to the engine when a client is gone.

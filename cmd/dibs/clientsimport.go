@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"github.com/dibs-calls/dibs/phone"
 	"io"
 
 	"github.com/dibs-calls/dibs/importer"
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/dibs-calls/dibs/persistence"
+	"github.com/dibs-calls/dibs/phone"
 	"github.com/spf13/cobra"
 )
 

@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/tls"
 	"fmt"
-	"github.com/dibs-calls/dibs/phone"
 	"io"
 	"log/slog"
 	"net"
@@ -13,12 +12,14 @@ import (
 	"time"
 
 	"github.com/dibs-calls/dibs/importer"
+	"github.com/dibs-calls/dibs/phone"
 	"github.com/spf13/pflag"
 )
 
 // serveConfig is what 'dibs serve' is told.
 type serveConfig struct {
 	Store           storeConfig
+	NATS            natsConfig
 	Listen          string // host:port; port 0: any that is free
 	Demo            bool
 	BehindProxy     bool   // TLS ends at a proxy in front
@@ -40,6 +41,7 @@ func (cfg *serveConfig) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&cfg.AdminEmail, "admin-email", "admin@dibs.local", "administrator made at the first start with nobody in the store")
 	flags.TextVar(&cfg.LogLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	flags.StringVar(&cfg.LogFormat, "log-format", "text", "text or json")
+	cfg.NATS.bind(flags)
 	flags.DurationVar(&cfg.ShutdownTimeout, "shutdown-timeout", 10*time.Second, "how long a stop may take")
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/persistence"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -25,8 +26,8 @@ WITH made AS (
     ON CONFLICT DO NOTHING
     RETURNING ` + callColumns + `
 )
-SELECT ` + callColumnsOfC + `, a.first_name, a.last_name, a.email
-FROM made c JOIN accounts a ON a.id = c.user_id`
+SELECT ` + callColumnsOfC + `, ` + whoColumns + `
+FROM made c ` + whoJoins
 
 // correct makes I6 exact. A whole call of the client can have begun and ended
 // between the snapshot that claim saw and the moment its row went in. Since
@@ -77,14 +78,14 @@ func (b *batch) queueClaims(q *pgx.Batch, writes []int) {
 		}
 	}
 	q.Queue(claim, users, clients, calls, leases).Query(func(rows pgx.Rows) error {
-		var first, last, email string
-		var c messages.Call
-		_, err := pgx.ForEachRow(rows, append(callTargets(&c), &first, &last, &email), func() error {
-			i := index[claimKey{c.UserID, c.ClientID, c.ID}] - 1
-			b.done(i, inUTC(c))
+		var r liveRow
+		_, err := pgx.ForEachRow(rows, r.targets(), func() error {
+			l := r.live()
+			i := index[claimKey{l.Call.UserID, l.Call.ClientID, l.Call.ID}] - 1
 			b.made[i] = true
-			b.outcomes[i].Holder = messages.Caller{
-				ID: c.UserID, Name: messages.DisplayName(first, last, email), CallStartedAt: c.StartedAt.UTC(),
+			b.outcomes[i] = messages.Outcome{
+				Kind: messages.OutcomeDone, Call: l.Call, Event: persistence.StartedEvent(l),
+				Holder: messages.Caller{ID: l.User.ID, Name: l.User.Name(), CallStartedAt: l.Call.StartedAt},
 			}
 			return nil
 		})
@@ -94,7 +95,9 @@ func (b *batch) queueClaims(q *pgx.Batch, writes []int) {
 		var c messages.Call
 		_, err := pgx.ForEachRow(rows, callTargets(&c), func() error {
 			o := &b.outcomes[index[claimKey{c.UserID, c.ClientID, c.ID}]-1]
-			o.Call, o.Holder.CallStartedAt = inUTC(c), c.StartedAt.UTC()
+			o.Call = inUTC(c)
+			o.Holder.CallStartedAt = o.Call.StartedAt
+			o.Event.Call, o.Event.At = o.Call, o.Call.StartedAt
 			return nil
 		})
 		return err

@@ -169,11 +169,11 @@ func (b *bench) claim(t *testing.T, u messages.UserID, c messages.ClientID) mess
 }
 
 // contents is what a batch of everything may change.
-type contents struct{ FirstHeld, SecondRenewed, ThirdHeld, Finished, Logs, Audit, Keys int }
+type contents struct{ FirstHeld, SecondRenewed, ThirdHeld, Finished, Logs, Audit, Keys, Rows, Events int }
 
 var (
 	untouched = contents{FirstHeld: 1}
-	changed   = contents{SecondRenewed: 1, ThirdHeld: 1, Finished: 1, Logs: 1, Audit: 1, Keys: 4}
+	changed   = contents{SecondRenewed: 1, ThirdHeld: 1, Finished: 1, Logs: 1, Audit: 1, Keys: 4, Rows: 1, Events: 2}
 )
 
 func (b *bench) contents(t *testing.T, w []messages.Write) contents {
@@ -193,6 +193,13 @@ SELECT (SELECT count(*) FROM claims WHERE call_id = $1),
        (SELECT count(*) FROM idempotency_keys WHERE key = ANY ($6) AND answer IS NOT NULL)`,
 		w[0].Call.UUID, w[1].Call.UUID, w[2].Call.UUID, w[0].Log.ID.UUID, w[0].Audit.Subject, values).
 		Scan(&c.FirstHeld, &c.SecondRenewed, &c.ThirdHeld, &c.Finished, &c.Logs, &c.Audit, &c.Keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = b.direct.QueryRow(t.Context(), `
+SELECT count(DISTINCT o.id), count(*) FROM outbox o, json_array_elements(o.events::json) e
+WHERE (e ->> 'call', e ->> 't') IN (($1, 'call.ended'), ($2, 'call.started'))`,
+		w[0].Call.String(), w[2].Call.String()).Scan(&c.Rows, &c.Events)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,8 +14,8 @@ import (
 //
 // A batch is at most these round trips: the keys (only if writes carry one);
 // releases, renewals, claims and what is to be known about logs; who stands in
-// the way of refused claims (only if some are); then logs, audit, answers and
-// the commit together.
+// the way of refused claims (only if some are); then events, logs, audit,
+// answers and the commit together.
 //
 // A text that Postgres cannot hold fails the batch with
 // [messages.CodeBadRequest].
@@ -81,6 +81,7 @@ func (b *batch) apply(ctx context.Context) error {
 		return err
 	}
 	b.settleNotes()
+	b.queueEvents()
 	b.queueLogs()
 	b.queueAudit()
 	b.testify()
@@ -145,6 +146,8 @@ func (b *batch) done(i int, call messages.Call) {
 // testify leaves a query by which the transaction can be told from another one
 // with its id: by a key that it recorded, else by the calls that it began or
 // ended, else by the logs that it saved. Renewals leave nothing to be known by.
+// The row in the outbox would be simpler, but it is gone once it was published,
+// and that can be before the outcome is looked for.
 func (b *batch) testify() {
 	var users, calls, logs uuids
 	for i, o := range b.outcomes {

@@ -1,15 +1,41 @@
 package postgres_test
 
 import (
+	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/persistence"
 	"github.com/dibs-calls/dibs/persistence/pgtest"
 	"github.com/dibs-calls/dibs/persistence/postgres"
+	"github.com/dibs-calls/dibs/persistence/storetest"
 )
+
+// pair is two stores on one database, which commit by turns, as two nodes would.
+type pair struct {
+	*postgres.Store
+	other *postgres.Store
+	turn  *atomic.Int64
+}
+
+func (p pair) Commit(ctx context.Context, batch []messages.Write) ([]messages.Outcome, error) {
+	if p.turn.Add(1)%2 == 0 {
+		return p.other.Commit(ctx, batch)
+	}
+	return p.Store.Commit(ctx, batch)
+}
+
+// What is published is in order whichever node committed it.
+func TestOutboxOfTwoStores(t *testing.T) {
+	storetest.RunTopic(t, "Outbox", func(t *testing.T) persistence.Store {
+		url := pgtest.URL(t)
+		return pair{open(t, url), open(t, url), new(atomic.Int64)}
+	})
+}
 
 // Two nodes on one database, whose people all want the same few clients: I1, I2
 // and I6 hold in what was acknowledged and in what is in the store.

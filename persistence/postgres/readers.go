@@ -68,33 +68,6 @@ func (s *Store) StartedBefore(ctx context.Context, age time.Duration, limit int)
 	return s.held(ctx, `WHERE c.started_at < statement_timestamp() - $1::interval ORDER BY c.started_at LIMIT $2`, age, limit)
 }
 
-// Keys implements [persistence.ClaimReader].
-func (s *Store) Keys(ctx context.Context, keys []messages.Key) ([]*messages.RecordedKey, error) {
-	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
-	defer cancel()
-	if err := s.settled(ctx); err != nil {
-		return nil, err
-	}
-	callers, values := make([]string, len(keys)), make([]string, len(keys))
-	for i := range keys {
-		n := nameOf(&keys[i])
-		callers[i], values[i] = n.caller, n.value
-	}
-	rows, err := s.engine.Query(ctx, selectKeys, callers, values)
-	if err != nil {
-		return nil, wrap(s.broken(err))
-	}
-	recorded := make(map[keyName]*messages.RecordedKey)
-	if err := eachKey(rows, func(n keyName, r messages.RecordedKey) { recorded[n] = &r }); err != nil {
-		return nil, wrap(s.broken(err))
-	}
-	found := make([]*messages.RecordedKey, len(keys))
-	for i := range keys {
-		found[i] = recorded[nameOf(&keys[i])]
-	}
-	return found, nil
-}
-
 // ExistingClients implements [persistence.ClaimReader].
 func (s *Store) ExistingClients(ctx context.Context, clients []messages.ClientID) ([]messages.ClientID, error) {
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)

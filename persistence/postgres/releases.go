@@ -1,16 +1,19 @@
 package postgres
 
 import (
+	"time"
+
 	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/persistence"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // release ends calls, each named by user, call and token (I6), and keeps the
 // finished call. One that is to save a log happens only if the log can be
-// saved. A claim is gone once: a second release of it finds nothing (I5). The two scalar
-// subqueries are not EXISTS because that may be carried out by reading all
-// clients into a hash table.
+// saved. A claim is gone once: a second release of it finds nothing (I5). The
+// two scalar subqueries are not EXISTS because that may be carried out by
+// reading all clients into a hash table.
 const release = `
 WITH gone AS (
     DELETE FROM claims c
@@ -25,11 +28,16 @@ WITH gone AS (
 ), kept AS (
     INSERT INTO calls (id, client_id, user_id, token, reason, disposition, notes, started_at, ended_at)
     SELECT call_id, client_id, user_id, token, reason, disposition, notes,
-           started_at, greatest(started_at, statement_timestamp())
-    FROM gone
+           started_at, ` + endedAtOfC + `
+    FROM gone c
     ON CONFLICT (id) DO NOTHING
 )
-SELECT ord, ` + callColumns + ` FROM gone`
+SELECT c.ord, ` + endedAtOfC + `, ` + callColumnsOfC + `, ` + whoColumns + `
+FROM gone c ` + whoJoins
+
+// endedAtOfC is when a call that is being ended has ended. The clock may have
+// been set back since it began.
+const endedAtOfC = `greatest(c.started_at, statement_timestamp())`
 
 // stillRunning finds the claims that a release was to end by their lease.
 const stillRunning = `
@@ -102,7 +110,19 @@ func (b *batch) queueReleases(q *pgx.Batch) {
 	}
 	ords, users, calls, tokens := b.fences(b.releases)
 	q.Queue(release, ords, users, calls, tokens, reasons, dispositions, notes, logUsers, logClients).
-		Query(func(rows pgx.Rows) error { return eachCall(rows, b.done) })
+		Query(func(rows pgx.Rows) error {
+			var i int32
+			var at time.Time
+			var r liveRow
+			_, err := pgx.ForEachRow(rows, append([]any{&i, &at}, r.targets()...), func() error {
+				l := r.live()
+				b.outcomes[i] = messages.Outcome{
+					Kind: messages.OutcomeDone, Call: l.Call, Event: persistence.EndedEvent(l, at.UTC(), &b.writes[i]),
+				}
+				return nil
+			})
+			return err
+		})
 	if len(expiries) > 0 {
 		ords, users, calls, tokens := b.fences(expiries)
 		q.Queue(stillRunning, ords, users, calls, tokens).Query(func(rows pgx.Rows) error {
@@ -124,6 +144,7 @@ func (b *batch) settleReleases() {
 			if hasLog {
 				o.Log = b.savedLog(w)
 				o.Log.CallID = &w.Call
+				persistence.FillLog(o.Log, o.Call, o.Event.At)
 			}
 		case hasLog && !check.user:
 			*o = messages.Outcome{Kind: messages.OutcomeNoUser}

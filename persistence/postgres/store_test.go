@@ -194,3 +194,44 @@ func TestWithoutTrigrams(t *testing.T) {
 		}
 	}
 }
+
+// A client or an account that somebody deleted past the store does not stand in
+// the way of a call's end, nor of the list of those in progress.
+func TestDeletedPastTheStore(t *testing.T) {
+	b := newBench(t, pgtest.URL(t), nil)
+	call := b.claim(t, b.people(t, 1)[0], b.clients(t, 1)[0])
+	for table, id := range map[string][16]byte{"accounts": call.UserID.UUID, "clients": call.ClientID.UUID} {
+		if _, err := b.direct.Exec(t.Context(), `DELETE FROM `+table+` WHERE id = $1`, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	who := messages.LiveCall{
+		Call: call, User: messages.User{ID: call.UserID}, Client: messages.ClientSummary{ID: call.ClientID},
+	}
+	calls, err := b.store.CallsInProgress(t.Context())
+	if err != nil || len(calls) != 1 || calls[0] != who {
+		t.Errorf("%v, %+v", err, calls)
+	}
+	outcomes, err := b.store.Commit(t.Context(), []messages.Write{{
+		Kind: messages.WriteRelease, User: call.UserID, Client: call.ClientID, Call: call.ID, Token: call.Token,
+		Reason: messages.ReasonCompleted,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantKinds(t, outcomes, messages.OutcomeDone)
+	if e := outcomes[0].Event; e == nil || e.User != who.User || e.Client != who.Client {
+		t.Errorf("event %+v", e)
+	}
+}
+
+// What is in the outbox and cannot be read is a defect, and is not skipped.
+func TestOutboxRowThatCannotBeRead(t *testing.T) {
+	b := newBench(t, pgtest.URL(t), nil)
+	if _, err := b.direct.Exec(t.Context(), `INSERT INTO outbox (events) VALUES ('[{"call":1}]')`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.store.OutboxRows(t.Context(), 1); messages.CodeOf(err) != messages.CodeInternal {
+		t.Errorf("error %v", err)
+	}
+}

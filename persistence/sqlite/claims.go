@@ -5,19 +5,19 @@ import (
 	"time"
 
 	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/persistence"
 )
 
 // claim inserts a row, which the two indexes of claims allow or not.
 func (x *tx) claim(w messages.Write) (messages.Outcome, error) {
-	var first, last, email string
+	var l messages.LiveCall
 	var active, client bool
 	var token int64
 	found, err := x.get(`
-		select a.first_name, a.last_name, a.email, a.disabled_at is null,
-			exists (select 1 from clients where id = ?2),
+		select `+who+`, a.disabled_at is null, k.id is not null,
 			coalesce((select max(token) from calls where client_id = ?2), 0) + 1
-		from accounts a where a.id = ?1`,
-		[]any{w.User, w.Client}, &first, &last, &email, &active, &client, &token)
+		from accounts a left join clients k on k.id = ?2 where a.id = ?1`,
+		[]any{w.User, w.Client}, append(whoTargets(&l), &active, &client, &token)...)
 	switch {
 	case err != nil:
 		return messages.Outcome{}, err
@@ -30,10 +30,11 @@ func (x *tx) claim(w messages.Write) (messages.Outcome, error) {
 	case !client:
 		return x.refuse(w, messages.OutcomeNoClient)
 	}
-	call := messages.Call{
+	l.Call = messages.Call{
 		ID: w.Call, ClientID: w.Client, UserID: w.User, Token: token,
 		StartedAt: timeOf(x.now), LeaseExpiresAt: timeOf(x.now + w.Lease.Microseconds()),
 	}
+	l.User.ID, l.Client.ID = w.User, w.Client
 	rows, err := x.exec(`
 		insert into claims (user_id, client_id, call_id, token, started_at, lease_expires_at, lease)
 		values (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -45,7 +46,9 @@ func (x *tx) claim(w messages.Write) (messages.Outcome, error) {
 	if rows == 0 {
 		return x.refuse(w, messages.OutcomeClientHeld)
 	}
-	return done(call, messages.DisplayName(first, last, email)), nil
+	o := done(l.Call, l.User.Name())
+	o.Event = persistence.StartedEvent(l)
+	return o, nil
 }
 
 func done(call messages.Call, name string) messages.Outcome {

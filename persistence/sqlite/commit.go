@@ -27,7 +27,7 @@ func (s *Store) Commit(ctx context.Context, writes []messages.Write) ([]messages
 				return err
 			}
 		}
-		return nil
+		return x.publish(outcomes)
 	})
 	if err != nil {
 		return nil, err

@@ -55,6 +55,7 @@ func faultCase(t *testing.T, f faults, code messages.Code, applied bool) {
 	claim.Key = &messages.Key{Caller: "user:1", Value: "retry"}
 	batch := []messages.Write{claim, releaseOf(other)}
 
+	clearOutbox(t, s)
 	s.writer.fault = f.failAt
 	_, err := s.Commit(t.Context(), batch)
 	if got := messages.CodeOf(err); got != code {
@@ -68,6 +69,10 @@ func faultCase(t *testing.T, f faults, code messages.Code, applied bool) {
 	if _, ok := held[other.ID]; ok == applied {
 		t.Fatalf("the batch is there by half")
 	}
+	told := map[bool]int{true: 1}[applied]
+	if got := outboxRows(t, s); len(got) != told || (applied && len(got[0].Events) != 2) {
+		t.Fatalf("the outbox holds %+v", got)
+	}
 	got, err := s.Commit(t.Context(), batch)
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +84,30 @@ func faultCase(t *testing.T, f faults, code messages.Code, applied bool) {
 	if got[0].Kind != want[0] || got[1].Kind != want[1] {
 		t.Fatalf("the retry is %+v", got)
 	}
+	if got := outboxRows(t, s); len(got) != 1 || len(got[0].Events) != 2 {
+		t.Fatalf("after the retry the outbox holds %+v", got)
+	}
 	wantSound(t, s)
+}
+
+func outboxRows(t *testing.T, s *Store) []messages.OutboxRow {
+	t.Helper()
+	rows, err := s.OutboxRows(t.Context(), 1_000_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+func clearOutbox(t *testing.T, s *Store) {
+	t.Helper()
+	var ids []int64
+	for _, row := range outboxRows(t, s) {
+		ids = append(ids, row.ID)
+	}
+	if err := s.ClearOutbox(t.Context(), ids); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestUnknownOutcomeHoldsUpReaders: until the fate of a lost transaction is
@@ -97,7 +125,7 @@ func TestUnknownOutcomeHoldsUpReaders(t *testing.T) {
 	for name, read := range map[string]func() error{
 		"ClaimsOfUsers":   func() error { _, err := s.ClaimsOfUsers(t.Context(), users); return err },
 		"ClaimsOfClients": func() error { _, err := s.ClaimsOfClients(t.Context(), clients); return err },
-		"Keys":            func() error { _, err := s.Keys(t.Context(), []messages.Key{{Value: "k"}}); return err },
+		"CallsInProgress": func() error { _, err := s.CallsInProgress(t.Context()); return err },
 		"Expired":         func() error { _, err := s.Expired(t.Context(), 1); return err },
 	} {
 		if got := messages.CodeOf(read()); got != messages.CodeUnavailable {

@@ -1,8 +1,6 @@
 package sqlite
 
 import (
-	"context"
-	"database/sql"
 	"encoding/json"
 	"time"
 
@@ -45,39 +43,4 @@ func (x *tx) record(k messages.Key, a messages.Answer) error {
 		set digest = excluded.digest, answer = excluded.answer, created_at = excluded.created_at`,
 		k.Caller, k.Value, k.Digest[:], string(answer), x.now)
 	return err
-}
-
-// Keys implements [persistence.ClaimReader].
-func (s *Store) Keys(ctx context.Context, keys []messages.Key) ([]*messages.RecordedKey, error) {
-	names := make([][2]string, len(keys))
-	for i, k := range keys {
-		if err := checkText(k.Caller, k.Value); err != nil {
-			return nil, err
-		}
-		names[i] = [2]string{k.Caller, k.Value}
-	}
-	found := make([]*messages.RecordedKey, len(keys))
-	if err := s.settle(ctx); err != nil {
-		return nil, err
-	}
-	err := s.query(ctx, `
-		select asked.key, k.digest, k.answer
-		from json_each(?1) asked
-		join idempotency_keys k on k.caller = asked.value ->> 0 and k.value = asked.value ->> 1
-		where k.created_at > ?2`,
-		[]any{list(names), s.clock() - keptFor.Microseconds()},
-		func(rows *sql.Rows) error {
-			var i int
-			var digest, answer []byte
-			if err := rows.Scan(&i, &digest, &answer); err != nil {
-				return err
-			}
-			found[i] = new(messages.RecordedKey)
-			copy(found[i].Digest[:], digest)
-			return json.Unmarshal(answer, &found[i].Answer)
-		})
-	if err != nil {
-		return nil, err
-	}
-	return found, nil
 }

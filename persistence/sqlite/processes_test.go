@@ -45,7 +45,7 @@ func (p pair) DeleteClient(ctx context.Context, id messages.ClientID, audit mess
 }
 
 func TestTwoStoresOnOneFile(t *testing.T) {
-	for _, topic := range []string{"Concurrent", "Key"} {
+	for _, topic := range []string{"Concurrent", "Key", "Outbox"} {
 		t.Run(topic, func(t *testing.T) {
 			storetest.RunTopic(t, topic, func(t *testing.T) persistence.Store {
 				s := newStore(t)

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/persistence"
 )
 
 // release ends a call: its claim is deleted, the finished call inserted, and
@@ -14,44 +15,54 @@ func (x *tx) release(w messages.Write) (messages.Outcome, error) {
 	if refusal, err := x.checkLog(w.Log); err != nil || refusal != 0 {
 		return messages.Outcome{Kind: refusal}, err
 	}
-	call, found, err := x.unclaim(w)
+	l, found, err := x.ending(w)
 	if err != nil {
 		return messages.Outcome{}, err
 	}
 	if !found {
 		return x.notReleased(w)
 	}
-	o := messages.Outcome{Kind: messages.OutcomeDone, Call: call}
-	if err := x.finish(w, call); err != nil {
+	// The clock may have been set back since the call began.
+	endedAt := max(x.now, l.Call.StartedAt.UnixMicro())
+	o := messages.Outcome{
+		Kind: messages.OutcomeDone, Call: l.Call, Event: persistence.EndedEvent(l, timeOf(endedAt), &w),
+	}
+	if err := x.finish(w, l.Call, endedAt); err != nil {
 		return o, err
 	}
-	if o.Log, err = x.saveLog(w.Log, &call.ID); err != nil {
-		return o, err
+	if w.Log != nil {
+		log := *w.Log
+		persistence.FillLog(&log, l.Call, timeOf(endedAt))
+		if o.Log, err = x.saveLog(&log, &l.Call.ID); err != nil {
+			return o, err
+		}
 	}
 	return o, x.audit(w.Audit)
 }
 
-func (x *tx) unclaim(w messages.Write) (call messages.Call, found bool, err error) {
+// ending finds the call that a release is to end.
+func (x *tx) ending(w messages.Write) (l messages.LiveCall, found bool, err error) {
 	due := int64(math.MaxInt64) // whenever the lease ends
 	if w.Reason == messages.ReasonExpired {
 		due = x.now
 	}
-	call = messages.Call{ID: w.Call, UserID: w.User, Token: w.Token}
-	var started, expires int64
-	found, err = x.get(`
-		delete from claims
-		where user_id = ?1 and call_id = ?2 and token = ?3 and lease_expires_at <= ?4
-		returning client_id, started_at, lease_expires_at`,
-		[]any{w.User, w.Call, w.Token, due}, &call.ClientID, &started, &expires)
-	call.StartedAt, call.LeaseExpiresAt = timeOf(started), timeOf(expires)
-	return call, found, err
+	l, err = scanLive(func(dest ...any) (err error) {
+		found, err = x.get(
+			selectLive+`where c.user_id = ?1 and c.call_id = ?2 and c.token = ?3 and c.lease_expires_at <= ?4`,
+			[]any{w.User, w.Call, w.Token, due}, dest...)
+		return err
+	})
+	return l, found, err
 }
 
-func (x *tx) finish(w messages.Write, call messages.Call) error {
+func (x *tx) finish(w messages.Write, call messages.Call, endedAt int64) error {
+	if _, err := x.exec(`delete from claims where user_id = ?1`, call.UserID); err != nil {
+		return err
+	}
 	_, err := x.exec(`
 		insert into calls (id, client_id, user_id, token, started_at, ended_at, reason, disposition, notes)
 		values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)`,
-		call.ID, call.ClientID, call.UserID, call.Token, call.StartedAt.UnixMicro(), x.now,
+		call.ID, call.ClientID, call.UserID, call.Token, call.StartedAt.UnixMicro(), endedAt,
 		string(w.Reason), w.Disposition, w.Notes)
 	return err
 }

@@ -55,6 +55,7 @@ func TestPointLookUpsUseIndexes(t *testing.T) {
 		selectClaims + `c.client_id in (select value from json_each(?1))`,
 		selectClaims + `c.lease_expires_at <= ?1 order by c.lease_expires_at limit ?2`,
 		selectClaims + `c.started_at < ?1 order by c.started_at limit ?2`,
+		selectLive + `where c.user_id = ?1 and c.call_id = ?2 and c.token = ?3 and c.lease_expires_at <= ?4`,
 		selectClients + `where ?1 is null order by name, id limit ?2 offset ?3`,
 		selectClients + `where id > ?1 order by id limit ?2`,
 		`select distinct phone from clients where phone in (select value from json_each(?1))`,
@@ -81,7 +82,7 @@ func TestPointLookUpsUseIndexes(t *testing.T) {
 
 func isScan(step string) bool {
 	switch step {
-	case "SCAN c", "SCAN a", "SCAN clients", "SCAN calls", "SCAN l":
+	case "SCAN c", "SCAN a", "SCAN k", "SCAN clients", "SCAN calls", "SCAN l":
 		return true
 	}
 	return false

@@ -144,14 +144,43 @@ func checkAfterKill(t *testing.T, s *Store, acks []acknowledged) {
 		// The next batch was committed and not acknowledged any more.
 		t.Fatalf("half a batch: %d calls are in progress", len(held))
 	}
+	told := toldOf(t, s)
 	for _, ack := range acks {
+		for _, c := range ack.Started {
+			if !told[messages.EventID(c.ID, messages.EventCallStarted)] {
+				t.Fatalf("I7: call %s was started and will never be told of", c.ID)
+			}
+		}
 		for _, c := range ack.Ended {
 			if _, ok := held[c.ID]; ok {
 				t.Fatalf("I3: call %s was ended and is in progress", c.ID)
 			}
+			if !told[messages.EventID(c.ID, messages.EventCallEnded)] {
+				t.Fatalf("I7: call %s was ended and will never be told of", c.ID)
+			}
+		}
+	}
+	for id := range held {
+		if !told[messages.EventID(id, messages.EventCallStarted)] {
+			t.Fatalf("I7: call %s is in progress and will never be told of", id)
 		}
 	}
 	wantSound(t, s)
+}
+
+// toldOf returns the ids of the events in the outbox.
+func toldOf(t *testing.T, s *Store) map[string]bool {
+	t.Helper()
+	told := map[string]bool{}
+	for _, row := range outboxRows(t, s) {
+		for _, e := range row.Events {
+			if told[e.ID] {
+				t.Fatalf("I7: %s stands in the outbox twice", e.ID)
+			}
+			told[e.ID] = true
+		}
+	}
+	return told
 }
 
 func wantSound(t *testing.T, s *Store) {

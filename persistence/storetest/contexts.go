@@ -77,8 +77,17 @@ func contextEndedReads(t *testing.T, s persistence.Store) {
 			_, err := s.ClaimsOfClients(ctx, []messages.ClientID{c.ID})
 			return err
 		},
-		"Keys": func() error {
-			_, err := s.Keys(ctx, []messages.Key{*newKey("any")})
+		"CallsInProgress": func() error {
+			_, err := s.CallsInProgress(ctx)
+			return err
+		},
+		"OutboxRows": func() error {
+			_, err := s.OutboxRows(ctx, 10)
+			return err
+		},
+		"ClearOutbox": func() error { return s.ClearOutbox(ctx, []int64{1}) },
+		"OutboxBacklog": func() error {
+			_, _, err := s.OutboxBacklog(ctx)
 			return err
 		},
 		"UserStatuses": func() error {

@@ -22,7 +22,6 @@ func keyPromises() []promise {
 		{"I8: one key twice in a batch takes effect once", keyTwiceInBatch},
 		{"I8: one key twice in a batch, with two digests", keyTwiceInBatchReused},
 		{"I8: one key from many goroutines takes effect once", keyConcurrent},
-		{"Keys are read in their order, nil where unknown", keysInOrder},
 		{"Keys are taken as they are: case, quotes, 255 bytes", keysExact},
 	}
 }
@@ -34,13 +33,6 @@ func wantReplay(t *testing.T, s persistence.Store, w messages.Write, first messa
 	again := commitOne(t, s, w)
 	wantKind(t, again, messages.OutcomeReplayed)
 	wantAnswer(t, *again.Replay, messages.AnswerOf(w, first))
-	recorded, err := s.Keys(t.Context(), []messages.Key{*w.Key})
-	noError(t, err)
-	if len(recorded) != 1 || recorded[0] == nil {
-		t.Fatalf("Keys returned %v", recorded)
-	}
-	wantEqual(t, "digest", recorded[0].Digest, w.Key.Digest)
-	wantAnswer(t, recorded[0].Answer, messages.AnswerOf(w, first))
 }
 
 // wantAnswer compares answers as the wire would show them.
@@ -266,37 +258,6 @@ func keyConcurrent(t *testing.T, s persistence.Store) {
 		}
 	}
 	wantHeld(t, s, outcomes[first].Call)
-}
-
-func keysInOrder(t *testing.T, s persistence.Store) {
-	u := addUser(t, s)
-	known, unknown := [2]*messages.Key{newKey("first"), newKey("second")}, newKey("third")
-	for _, key := range known {
-		wantKind(t, commitOne(t, s, messages.Write{Kind: messages.WriteNote, User: u.ID, Key: key}), messages.OutcomeDone)
-	}
-	asked := []*messages.Key{known[1], unknown, known[0], known[1]}
-	keys := make([]messages.Key, len(asked))
-	for i, k := range asked {
-		keys[i] = *k
-	}
-	recorded, err := s.Keys(t.Context(), keys)
-	noError(t, err)
-	if len(recorded) != len(keys) {
-		t.Fatalf("%d results for %d keys", len(recorded), len(keys))
-	}
-	for i, r := range recorded {
-		switch {
-		case asked[i] == unknown && r != nil:
-			t.Fatalf("the unknown key is recorded: %+v", r)
-		case asked[i] != unknown && r == nil:
-			t.Fatalf("key %d is not recorded", i)
-		case r != nil && r.Digest != keys[i].Digest:
-			t.Fatalf("key %d has the digest of another", i)
-		}
-	}
-	none, err := s.Keys(t.Context(), nil)
-	noError(t, err)
-	wantEqual(t, "results for no keys", len(none), 0)
 }
 
 func keysExact(t *testing.T, s persistence.Store) {

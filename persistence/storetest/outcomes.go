@@ -9,6 +9,9 @@ import (
 // malformed says what is wrong with an outcome whatever the test is about, or
 // nothing.
 func malformed(w messages.Write, o messages.Outcome) string {
+	if fault := malformedEvent(w, o); fault != "" {
+		return fault
+	}
 	switch o.Kind {
 	case messages.OutcomeDone:
 		return malformedDone(w, o)
@@ -50,6 +53,33 @@ func malformedDone(w messages.Write, o messages.Outcome) string {
 		return "the holder of a claim that was made is its user"
 	}
 	return malformedCall(o.Call)
+}
+
+// malformedEvent holds an event to the outcome that it comes with. A claim that
+// is Done may have been in progress before, and then has none.
+func malformedEvent(w messages.Write, o messages.Outcome) string {
+	started := o.Kind == messages.OutcomeDone && w.Kind == messages.WriteClaim
+	ended := o.Kind == messages.OutcomeDone && w.Kind == messages.WriteRelease
+	e := o.Event
+	switch {
+	case e == nil && ended:
+		return "I7: a call was ended without an event"
+	case e == nil:
+		return ""
+	case !started && !ended:
+		return "I7: an event of what neither started nor ended a call"
+	case started && (e.Type != messages.EventCallStarted || !e.At.Equal(e.Call.StartedAt) || e.Reason != "" || e.Disposition != ""):
+		return "I7: the event is not the call's start"
+	case ended && (e.Type != messages.EventCallEnded || e.At.Before(e.Call.StartedAt) || e.Reason != w.Reason || e.Disposition != w.Disposition):
+		return "I7: the event is not the call's end"
+	case e.ID != messages.EventID(w.Call, e.Type) || e.Call != o.Call || !storedTime(e.At):
+		return "I7: the event is of another call or has no time"
+	case e.User.ID != o.Call.UserID || e.User.Email == "" || e.User.Role == "":
+		return "I7: the event lacks its user"
+	case e.Client.ID != o.Call.ClientID:
+		return "I7: the event lacks its client"
+	}
+	return ""
 }
 
 func malformedClientHeld(w messages.Write, o messages.Outcome) string {

@@ -15,6 +15,7 @@ func readerPromises() []promise {
 	return []promise{
 		{"ClaimsOfUsers returns the claims of those on a call", readClaimsOfUsers},
 		{"ClaimsOfClients returns the claims of those being called", readClaimsOfClients},
+		{"CallsInProgress returns every call with its user and its client", readCallsInProgress},
 		{"ExistingClients returns those that exist", readExistingClients},
 		{"Expired returns lapsed leases, the longest overdue first", readExpired},
 		{"StartedBefore returns old calls, the oldest first", readStartedBefore},
@@ -58,6 +59,37 @@ func readClaimsOfClients(t *testing.T, s persistence.Store) {
 	none, err := s.ClaimsOfClients(t.Context(), nil)
 	noError(t, err)
 	wantEqual(t, "claims of nobody", len(none), 0)
+}
+
+func readCallsInProgress(t *testing.T, s persistence.Store) {
+	none, err := s.CallsInProgress(t.Context())
+	noError(t, err)
+	wantEqual(t, "calls of nobody", len(none), 0)
+
+	users, clients := addUsers(t, s, 4), addClients(t, s, 4)
+	want := map[messages.CallID]messages.LiveCall{}
+	for i := range 3 {
+		call := start(t, s, users[i], clients[i])
+		want[call.ID] = messages.LiveCall{Call: call, User: users[i], Client: summaryOf(clients[i])}
+	}
+	noError(t, s.DisableUser(t.Context(), users[1].ID, newAudit("user.disabled")))
+	over := start(t, s, users[3], clients[3])
+	end(t, s, over)
+	renewed := commitOne(t, s, renewalOf(heldBy(t, s, users[2].ID).Call, 3*time.Hour, 0)).Call
+	want[renewed.ID] = messages.LiveCall{Call: renewed, User: users[2], Client: summaryOf(clients[2])}
+
+	calls, err := s.CallsInProgress(t.Context())
+	noError(t, err)
+	got := map[messages.CallID]messages.LiveCall{}
+	for _, l := range calls {
+		got[l.Call.ID] = l
+	}
+	wantEqual(t, "calls", got, want)
+	wantEqual(t, "number of calls", len(calls), len(want))
+}
+
+func summaryOf(c messages.Client) messages.ClientSummary {
+	return messages.ClientSummary{ID: c.ID, Name: c.Name, Phone: c.Phone, Email: c.Email}
 }
 
 func readExistingClients(t *testing.T, s persistence.Store) {
@@ -154,10 +186,9 @@ func readMany(t *testing.T, s persistence.Store) {
 	const n = 1000
 	u, c := addUser(t, s), addClient(t, s)
 	call := start(t, s, u, c)
-	users, clients, keys := []messages.UserID{u.ID}, []messages.ClientID{c.ID}, make([]messages.Key, n)
-	for i := range n {
+	users, clients := []messages.UserID{u.ID}, []messages.ClientID{c.ID}
+	for range n {
 		users, clients = append(users, newUserID()), append(clients, newClientID())
-		keys[i] = *newKey("any")
 	}
 	ofUsers, err := s.ClaimsOfUsers(t.Context(), users)
 	noError(t, err)
@@ -168,7 +199,4 @@ func readMany(t *testing.T, s persistence.Store) {
 	existing, err := s.ExistingClients(t.Context(), clients)
 	noError(t, err)
 	wantEqual(t, "clients", existing, []messages.ClientID{c.ID})
-	recorded, err := s.Keys(t.Context(), keys)
-	noError(t, err)
-	wantEqual(t, "results for keys", len(recorded), n)
 }

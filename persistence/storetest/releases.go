@@ -19,6 +19,7 @@ func releasePromises() []promise {
 		{"Expired: only once the lease has run out by the store's clock", releaseExpired},
 		{"Expired: a renewal that came first wins", releaseExpiredRenewed},
 		{"The log is saved in the same transaction and names the call", releaseWithLog},
+		{"What the log leaves out of the call is filled in, and nothing else", releaseFillsLog},
 		{"The log of a call that is over is saved alone", releaseOverWithLog},
 		{"A log about an unknown client keeps the call as it is", releaseLogNoClient},
 		{"A log by an unknown user is refused", releaseLogNoUser},
@@ -134,8 +135,51 @@ func releaseWithLog(t *testing.T, s persistence.Store) {
 	}
 	want := *w.Log
 	want.CallID, want.CreatedAt = &call.ID, o.Log.CreatedAt
+	want.CallStartedAt, want.CallEndedAt, want.CallDuration = &call.StartedAt, &o.Event.At, new(int)
+	*want.CallDuration = int(o.Event.At.Sub(call.StartedAt) / time.Second)
 	wantEqual(t, "log in the outcome", *o.Log, want)
 	wantSavedLog(t, s, want)
+	wantEqual(t, "log that was handed in", *w.Log, *logOfSameID(u, c, w.Log))
+}
+
+// logOfSameID is a log as releaseWithLog made it: what is handed in belongs to
+// the caller and is left as it is.
+func logOfSameID(u messages.User, c messages.Client, given *messages.CallLog) *messages.CallLog {
+	log := logOf(u, c, given.Notes)
+	log.ID = given.ID
+	return log
+}
+
+func releaseFillsLog(t *testing.T, s persistence.Store) {
+	began, ended, seconds := time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC), time.Date(2031, 5, 6, 7, 9, 0, 0, time.UTC), 51
+	for name, given := range map[string]messages.CallLog{
+		"all given":  {CallStartedAt: &began, CallEndedAt: &ended, CallDuration: &seconds},
+		"start":      {CallStartedAt: &began},
+		"end":        {CallEndedAt: &ended},
+		"duration":   {CallDuration: &seconds},
+		"none given": {},
+	} {
+		u, c := addUser(t, s), addClient(t, s)
+		w := releaseOf(start(t, s, u, c))
+		w.Log = logOf(u, c, name)
+		w.Log.CallStartedAt, w.Log.CallEndedAt, w.Log.CallDuration = given.CallStartedAt, given.CallEndedAt, given.CallDuration
+		o := commitOne(t, s, w)
+		wantKind(t, o, messages.OutcomeDone)
+		took := int(o.Event.At.Sub(o.Call.StartedAt) / time.Second)
+		want := *w.Log
+		want.CallID, want.CreatedAt = &o.Call.ID, o.Log.CreatedAt
+		if given.CallStartedAt == nil {
+			want.CallStartedAt = &o.Call.StartedAt
+		}
+		if given.CallEndedAt == nil {
+			want.CallEndedAt = &o.Event.At
+		}
+		if given.CallDuration == nil {
+			want.CallDuration = &took
+		}
+		wantEqual(t, "log in the outcome, "+name, *o.Log, want)
+		wantSavedLog(t, s, want)
+	}
 }
 
 // wantSavedLog fails unless the log is the only one about its client.

@@ -23,13 +23,13 @@ type Config struct {
 	Live      LiveEvents // default: none, GET /api/events answers 503
 	Passwords *auth.Passwords
 	// Ready reports whether the process can do its work now (/readyz).
-	Ready   func(ctx context.Context) error
+	Ready func(ctx context.Context) error
 	// Reachable reports whether the store is believed to answer; default: it
 	// always is. While it is not, what needs the store is refused at once
 	// instead of after a hang, and sessions that were seen lately still count.
 	Reachable func() bool
 	Metrics   *prometheus.Registry // shown at /metrics; this package adds its own
-	Log     *slog.Logger
+	Log       *slog.Logger
 
 	Now             func() time.Time // default: time.Now
 	RequestTimeout  time.Duration    // how long a request may take once its body was read; default 5 s

@@ -20,7 +20,7 @@ type refusal struct {
 }
 
 // refusals maps every code of the closed set. It is never written to.
-var refusals = map[messages.Code]refusal{
+var refusals = map[messages.Code]refusal{ //nolint:gochecknoglobals // read-only
 	messages.CodeBadRequest:        {400, "The request cannot be understood.", 0},
 	messages.CodeTooLarge:          {413, "The request is larger than this server reads.", 0},
 	messages.CodeUnauthenticated:   {401, "Please sign in.", 0},

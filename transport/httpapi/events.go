@@ -30,11 +30,7 @@ func defaultStreamTimes() streamTimes {
 	return streamTimes{stall: 25 * time.Second, check: 12 * time.Second, recheck: 2 * time.Second}
 }
 
-const (
-	// deadlineStep: a deadline is moved only when it would move by so much.
-	deadlineStep = time.Second
-	readersRetry = 5 * time.Second
-)
+const readersRetry = 5 * time.Second
 
 var errSessionOver = errors.New("httpapi: the session has ended")
 
@@ -98,8 +94,9 @@ var eventStreamType = []string{"text/event-stream; charset=utf-8"} // never writ
 // send writes frames through to the reader. An error means that the reader is
 // gone, or has not read for too long.
 func (s *stream) send(frames []byte) error {
-	// The wall clock and not the API's: the network knows no other.
-	if deadline := time.Now().Add(s.stall); deadline.Sub(s.deadline) >= deadlineStep {
+	// The wall clock and not the API's: the network knows no other. A deadline
+	// is not moved for the sake of a little.
+	if deadline := time.Now().Add(s.stall); deadline.Sub(s.deadline) >= s.stall/16 {
 		// Not supported by the recorders of tests alone.
 		if err := s.to.SetWriteDeadline(deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
 			return err

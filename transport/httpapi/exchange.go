@@ -47,7 +47,7 @@ func (x *exchange) writeHeader(status int) {
 
 // jsonType is shared by all answers, and never written to: a header map that
 // holds it saves an allocation on each.
-var jsonType = []string{"application/json; charset=utf-8"}
+var jsonType = []string{"application/json; charset=utf-8"} //nolint:gochecknoglobals // never written to
 
 // pathID reads the id in the address.
 func (x *exchange) pathID(name string) (uuid.UUID, error) {

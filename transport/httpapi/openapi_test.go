@@ -37,7 +37,9 @@ func TestDocumentIsServed(t *testing.T) {
 func TestRoutesAndDocumentAgree(t *testing.T) {
 	var served, documented []string
 	err := chi.Walk(newWorld(t).api.handler.(chi.Routes), func(method, path string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
-		served = append(served, method+" "+path)
+		if path != "/" && path != "/assets/*" { // the page is for people
+			served = append(served, method+" "+path)
+		}
 		return nil
 	})
 	if err != nil {

@@ -143,7 +143,7 @@ func TestPanicAfterTheAnswerBegan(t *testing.T) {
 	}}
 	w.api.prepare(rt)
 	defer func() {
-		if v := recover(); v != http.ErrAbortHandler {
+		if v := recover(); v != http.ErrAbortHandler { //nolint:errorlint // a panic value
 			t.Errorf("recovered %v: the connection is not broken off", v)
 		}
 		if !strings.Contains(w.logs.String(), "halfway") {

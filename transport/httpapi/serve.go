@@ -113,7 +113,7 @@ func tooLarge(limit int64) *problem {
 // recovered answers for a handler that panicked. When the answer had begun it
 // can only be broken off.
 func (a *API) recovered(x *exchange, v any) {
-	if v == http.ErrAbortHandler {
+	if v == http.ErrAbortHandler { //nolint:errorlint // a panic value, as net/http compares it
 		panic(v)
 	}
 	cause := fmt.Errorf("panic: %v\n%s", v, debug.Stack())

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/pflag"
+
+	"github.com/dibs-calls/dibs/transport/natsapi"
+)
+
+// natsConfig says which NATS carries the status events.
+type natsConfig struct {
+	URL             string // empty: the server inside the process
+	Auth            natsapi.Auth
+	TLS             natsapi.TLS // of URL, or of Listen
+	Listen          string      // of the server inside the process; empty: no port
+	ListenToken     string
+	MaxAge          time.Duration
+	MaxBytes        int64
+	DuplicateWindow time.Duration
+	Replicas        int
+}
+
+func (n *natsConfig) bind(flags *pflag.FlagSet) {
+	flags.StringVar(&n.URL, "nats-url", "", "NATS server for status events (nats://…, several with commas); several nodes need one in common; empty: one inside this process")
+	flags.StringVar(&n.Auth.Creds, "nats-creds", "", "credentials file for --nats-url")
+	flags.StringVar(&n.Auth.NKey, "nats-nkey", "", "file with the seed of an nkey for --nats-url")
+	flags.StringVar(&n.TLS.CA, "nats-ca", "", "file with who signs the certificate of --nats-url (PEM)")
+	flags.StringVar(&n.TLS.Cert, "nats-cert", "", "file with the TLS certificate for --nats-url, or for --nats-listen (PEM)")
+	flags.StringVar(&n.TLS.Key, "nats-key", "", "file with its private key (PEM)")
+	flags.StringVar(&n.Listen, "nats-listen", "", "let other programs reach the NATS server inside this process at host:port")
+	flags.StringVar(&n.ListenToken, "nats-listen-token", "", "token that they must give (better as DIBS_NATS_LISTEN_TOKEN)")
+	flags.DurationVar(&n.MaxAge, "events-max-age", natsapi.DefaultMaxAge, "how long status events are kept for readers")
+	flags.Int64Var(&n.MaxBytes, "events-max-bytes", natsapi.DefaultMaxBytes, "how many bytes of them, at most")
+	flags.DurationVar(&n.DuplicateWindow, "events-duplicate-window", natsapi.DefaultDuplicates, "how long NATS knows an event that comes twice")
+	flags.IntVar(&n.Replicas, "events-replicas", 1, "copies of the event stream in a NATS cluster")
+}
+
+func (n *natsConfig) config(data string, registry prometheus.Registerer, log *slog.Logger) natsapi.Config {
+	c := natsapi.Config{
+		URL: n.URL, Auth: n.Auth, Metrics: registry, Log: log,
+		Stream: natsapi.StreamConfig{
+			MaxAge: n.MaxAge, MaxBytes: n.MaxBytes, Duplicates: n.DuplicateWindow, Replicas: n.Replicas,
+		},
+	}
+	if n.URL != "" {
+		c.TLS = n.TLS
+		c.Embedded.Listen = n.Listen // refused by Check, in words
+		return c
+	}
+	c.Embedded = natsapi.EmbeddedConfig{
+		Dir: filepath.Join(data, "nats"), Listen: n.Listen, Token: n.ListenToken, Cert: n.TLS.Cert, Key: n.TLS.Key,
+	}
+	return c
+}

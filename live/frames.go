@@ -1,0 +1,72 @@
+package live
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+)
+
+// Names of frames besides the types of events.
+const (
+	frameSnapshot = "snapshot"
+	frameStale    = "stale"
+	framePing     = "ping"
+)
+
+// frame is one message to readers before it is encoded.
+type frame struct {
+	seq  uint64
+	name string
+	data any
+}
+
+type staleNotice struct {
+	Stale bool `json:"stale"`
+}
+
+// appendFrame encodes a frame for text/event-stream. JSON has no line breaks,
+// so the data is one line. A heartbeat begins with a comment as well, for
+// readers that take no notice of events they do not know.
+func appendFrame(out []byte, epoch string, f frame) []byte {
+	data, err := json.Marshal(f.data)
+	if err != nil {
+		// Only a time beyond the year 9999 can do it. The frame keeps its
+		// number and tells nobody anything; the next snapshot does.
+		f.name, data = framePing, []byte("{}")
+	}
+	if f.name == framePing {
+		out = append(out, ": ping\n"...)
+	}
+	out = append(out, "id: "...)
+	out = append(out, epoch...)
+	out = append(out, ':')
+	out = strconv.AppendUint(out, f.seq, 10)
+	out = append(out, "\nevent: "...)
+	out = append(out, f.name...)
+	out = append(out, "\ndata: "...)
+	out = append(out, data...)
+	return append(out, "\n\n"...)
+}
+
+func encode(epoch string, queue []frame) *batch {
+	b := &batch{first: queue[0].seq, last: queue[len(queue)-1].seq, ends: make([]int, len(queue))}
+	b.bytes = make([]byte, 0, 1024*len(queue))
+	for i, f := range queue {
+		b.bytes = appendFrame(b.bytes, epoch, f)
+		b.ends[i] = len(b.bytes)
+	}
+	if cap(b.bytes) > 2*len(b.bytes) { // it is kept for a while
+		b.bytes = append(make([]byte, 0, len(b.bytes)), b.bytes...)
+	}
+	return b
+}
+
+// parseID reads the id of a frame. What anybody may send is read strictly.
+func parseID(epoch, id string) (seq uint64, ok bool) {
+	number, ok := strings.CutPrefix(id, epoch+":")
+	if !ok || len(number) > 20 {
+		return 0, false
+	}
+	seq, err := strconv.ParseUint(number, 10, 64)
+	return seq, err == nil
+}

@@ -1,0 +1,138 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sort"
+)
+
+var (
+	// ErrTooSlow ends a stream whose reader has fallen behind further than
+	// frames are kept. It may come back.
+	ErrTooSlow = errors.New("live: the reader is too slow")
+	// ErrClosed ends all streams when the model stops.
+	ErrClosed = errors.New("live: stopped")
+)
+
+const (
+	// What a browser waits before it comes back, spread so that the readers of
+	// a server that was restarted do not come all at once.
+	retryLeast  = 1000 // ms
+	retrySpread = 2000 // ms
+	// mostAtOnce is how much of what a reader has missed is sent together.
+	mostAtOnce = 64 << 10
+)
+
+// Stream sends live events as text/event-stream to one reader until ctx ends, send
+// fails, or the reader is cut off; it returns why. lastEventID is what the reader
+// says it saw last: the stream goes on right behind it, or begins with a
+// snapshot. send is called with whole frames, from this goroutine; the bytes are
+// shared among readers, and not to be written to or kept. Before the first call
+// of send, Stream may fail with [messages.CodeUnavailable].
+func (m *Model) Stream(ctx context.Context, lastEventID string, send func(frames []byte) error) error {
+	if !m.Loaded() {
+		return errNotLoaded()
+	}
+	m.hub.join()
+	defer m.hub.leave()
+	cursor, resumed := m.hub.resume(lastEventID)
+	if err := send(fmt.Appendf(nil, "retry: %d\n\n", retryLeast+rand.IntN(retrySpread))); err != nil {
+		return err
+	}
+	if !resumed {
+		var err error
+		if cursor, err = m.sendSnapshot(send); err != nil {
+			return err
+		}
+	}
+	for {
+		next, err := m.hub.after(cursor)
+		switch {
+		case errors.Is(err, errReset):
+			cursor, err = m.sendSnapshot(send)
+		case errors.Is(err, ErrTooSlow):
+			m.metrics.cut.Inc()
+		case err != nil:
+		case len(next.frames) > 0:
+			cursor, err = next.cursor, send(next.frames)
+		default:
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-next.wake:
+			}
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (m *Model) sendSnapshot(send func([]byte) error) (cursor uint64, err error) {
+	s := m.snapshots.get(m)
+	m.metrics.snapshots.Inc()
+	return s.seq, send(s.frame)
+}
+
+// resume finds the place behind the frame that a reader saw last.
+func (h *hub) resume(id string) (cursor uint64, ok bool) {
+	seq, ok := parseID(h.epoch, id)
+	if !ok {
+		return 0, false
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return seq, h.canGoOn(seq)
+}
+
+// canGoOn needs h.mu.
+func (h *hub) canGoOn(cursor uint64) bool {
+	return cursor >= h.floor && cursor >= h.resetAt && cursor <= h.last
+}
+
+var errReset = errors.New("live: begin anew with a snapshot")
+
+// upcoming is what a reader is to send next, and where it is then; or, if there
+// is nothing, what to wait for.
+type upcoming struct {
+	frames []byte
+	cursor uint64
+	wake   <-chan struct{}
+}
+
+func (h *hub) after(cursor uint64) (upcoming, error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	switch {
+	case h.closed:
+		return upcoming{}, ErrClosed
+	case cursor < h.resetAt:
+		return upcoming{}, errReset
+	case cursor >= h.sealed:
+		return upcoming{wake: h.wake}, nil
+	case cursor < h.floor:
+		return upcoming{}, ErrTooSlow
+	}
+	i := sort.Search(len(h.ring), func(i int) bool { return h.ring[i].last > cursor })
+	b := h.ring[i]
+	frames := b.bytes
+	if cursor >= b.first {
+		frames = frames[b.ends[cursor-b.first]:]
+	}
+	j, size := i+1, len(frames)
+	for ; j < len(h.ring) && size+len(h.ring[j].bytes) <= mostAtOnce; j++ {
+		size += len(h.ring[j].bytes)
+	}
+	if j > i+1 { // it lags: fewer, larger writes
+		frames = append(make([]byte, 0, size), frames...)
+		for _, more := range h.ring[i+1 : j] {
+			frames = append(frames, more.bytes...)
+		}
+	}
+	return upcoming{frames: frames, cursor: h.ring[j-1].last}, nil
+}

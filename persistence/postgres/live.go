@@ -1,0 +1,59 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/dibs-calls/dibs/messages"
+	"github.com/jackc/pgx/v5"
+)
+
+// Who a call c is between, for liveRow. The outer joins also fix the order in
+// which the tables are read: from the calls at hand to accounts and clients.
+// Both rows can be missing only where somebody deleted them past the store.
+const (
+	whoColumns = `coalesce(a.first_name, ''), coalesce(a.last_name, ''), coalesce(a.email, ''), coalesce(a.role, ''),
+       coalesce(k.name, ''), coalesce(k.phone, ''), coalesce(k.email, '')`
+	whoJoins = `LEFT JOIN accounts a ON a.id = c.user_id LEFT JOIN clients k ON k.id = c.client_id`
+)
+
+// liveRow is where callColumns and whoColumns are scanned to.
+type liveRow struct{ messages.LiveCall }
+
+func (r *liveRow) targets() []any {
+	return append(
+		callTargets(&r.Call),
+		&r.User.FirstName, &r.User.LastName, &r.User.Email, (*string)(&r.User.Role),
+		&r.Client.Name, &r.Client.Phone, &r.Client.Email,
+	)
+}
+
+func (r *liveRow) live() messages.LiveCall {
+	l := r.LiveCall
+	l.Call = inUTC(l.Call)
+	l.User.ID, l.Client.ID = l.Call.UserID, l.Call.ClientID
+	return l
+}
+
+// CallsInProgress implements [persistence.ClaimReader]. It reads whole tables,
+// so it is a list and not a look-up.
+func (s *Store) CallsInProgress(ctx context.Context) ([]messages.LiveCall, error) {
+	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+	if err := s.settled(ctx); err != nil {
+		return nil, err
+	}
+	rows, err := s.lists.Query(ctx, `SELECT `+callColumnsOfC+`, `+whoColumns+` FROM claims c `+whoJoins)
+	if err != nil {
+		return nil, wrap(s.broken(err))
+	}
+	var all []messages.LiveCall
+	var r liveRow
+	_, err = pgx.ForEachRow(rows, r.targets(), func() error {
+		all = append(all, r.live())
+		return nil
+	})
+	if err != nil {
+		return nil, wrap(s.broken(err))
+	}
+	return all, nil
+}

@@ -1,0 +1,90 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/persistence"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const insertEvents = `INSERT INTO outbox (events) VALUES ($1)`
+
+// queueEvents writes the batch's row of the outbox together with the commit.
+//
+// The order of a client's events is the order of the ids, because an id is
+// drawn here, after the claims and releases of the batch have been carried out:
+// a call is ended by a transaction that saw its claim, which was committed by
+// then, and a client is claimed again by one that its unique index made wait
+// until the end of the call before was committed. So the earlier row had its id,
+// and was there to be read, before the later one drew its own. (The sequence
+// hands out ids one by one, and must not be made to cache some per connection.)
+func (b *batch) queueEvents() {
+	if events := persistence.EncodeEvents(b.outcomes); events != nil {
+		b.last.Queue(insertEvents, string(events))
+	}
+}
+
+// OutboxRows implements [persistence.Outbox].
+func (s *Store) OutboxRows(ctx context.Context, limit int) ([]messages.OutboxRow, error) {
+	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+	rows, err := s.engine.Query(ctx, `SELECT id, events FROM outbox ORDER BY id LIMIT $1`, limit)
+	if err != nil {
+		return nil, wrap(s.broken(err))
+	}
+	var (
+		found  []messages.OutboxRow
+		row    messages.OutboxRow
+		events []byte
+	)
+	_, err = pgx.ForEachRow(rows, []any{&row.ID, &events}, func() (err error) {
+		row.Events, err = persistence.DecodeEvents(events)
+		found = append(found, row)
+		return err
+	})
+	if err != nil {
+		return nil, wrap(s.broken(err))
+	}
+	return found, nil
+}
+
+// ClearOutbox implements [persistence.Outbox]. It does not wait for the disk: a
+// row that a crash brings back is published again, under the same event ids.
+func (s *Store) ClearOutbox(ctx context.Context, ids []int64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+	b := &pgx.Batch{}
+	for _, sql := range []string{"BEGIN", "SET LOCAL synchronous_commit = off"} {
+		b.Queue(sql)
+	}
+	b.Queue(`DELETE FROM outbox WHERE id = ANY ($1)`, ids)
+	b.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
+		if tag.String() != "COMMIT" {
+			return errRolledBack
+		}
+		return nil
+	})
+	return wrap(s.broken(s.engine.SendBatch(ctx, b).Close()))
+}
+
+// OutboxBacklog implements [persistence.Outbox].
+func (s *Store) OutboxBacklog(ctx context.Context) (rows int, oldest time.Time, err error) {
+	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+	var since *time.Time
+	err = s.lists.QueryRow(ctx, `
+SELECT (SELECT count(*) FROM outbox), (SELECT written_at FROM outbox ORDER BY id LIMIT 1)`).Scan(&rows, &since)
+	if err != nil {
+		return 0, time.Time{}, wrap(s.broken(err))
+	}
+	if since != nil {
+		oldest = since.UTC()
+	}
+	return rows, oldest, nil
+}

@@ -1,0 +1,62 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/persistence"
+)
+
+// publish writes the batch's row of the outbox. Transactions run one after the
+// other, so the order of the rows is that of the commits.
+func (x *tx) publish(outcomes []messages.Outcome) error {
+	events := persistence.EncodeEvents(outcomes)
+	if events == nil {
+		return nil
+	}
+	_, err := x.exec(`insert into outbox (written_at, events) values (?1, ?2)`, x.now, events)
+	return err
+}
+
+// OutboxRows implements [persistence.Outbox].
+func (s *Store) OutboxRows(ctx context.Context, limit int) ([]messages.OutboxRow, error) {
+	var found []messages.OutboxRow
+	err := s.query(ctx, `select seq, events from outbox order by seq limit ?1`, []any{limit}, func(rows *sql.Rows) error {
+		var row messages.OutboxRow
+		var events []byte
+		if err := rows.Scan(&row.ID, &events); err != nil {
+			return err
+		}
+		var err error
+		row.Events, err = persistence.DecodeEvents(events)
+		found = append(found, row)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// ClearOutbox implements [persistence.Outbox].
+func (s *Store) ClearOutbox(ctx context.Context, ids []int64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return s.write(ctx, func(x *tx) error {
+		_, err := x.exec(`delete from outbox where seq in (select value from json_each(?1))`, list(ids))
+		return err
+	})
+}
+
+// OutboxBacklog implements [persistence.Outbox].
+func (s *Store) OutboxBacklog(ctx context.Context) (rows int, oldest time.Time, err error) {
+	var since *int64
+	_, err = s.row(ctx, `select count(*), (select written_at from outbox order by seq limit 1) from outbox`, nil, &rows, &since)
+	if err != nil || since == nil {
+		return rows, time.Time{}, err
+	}
+	return rows, timeOf(*since), nil
+}

@@ -1,0 +1,234 @@
+// The own call: claiming, renewing, ending, and finding it again.
+//
+// There is one truth, the live call of the signed-in user in the store; the
+// panel follows it. Whatever ends the call without the person's doing leaves
+// the panel standing with what happened, so that nothing typed is lost.
+
+import { effect, signal, untracked } from './lib.js';
+import { insist, request } from './api.js';
+import { serverNow } from './clock.js';
+import { leaseSeconds, renewAgain, renewEvery } from './config.js';
+import { personName } from './format.js';
+import { connection, refresh } from './live.js';
+import { announce, dismissErrors, notify } from './notices.js';
+import { me } from './session.js';
+import { forget, onOtherTab, recall, remember } from './storage.js';
+import { callOfClient, callOfUser, endOf, known, learnEnded, learnHolder, learnStarted } from './store.js';
+
+/** The call on the panel: {call, client, ended: ''} or, with ended, why it is over. */
+export const panel = signal(null);
+
+/** The client that is being claimed right now, by id. */
+export const claiming = signal(null);
+
+/** Whether the end of the call is under way. */
+export const ending = signal(false);
+
+/** Claims a client. The panel opens when the server has said yes, and not before. */
+export async function startCall(client) {
+  if (claiming.value) return;
+  claiming.value = client.id;
+  dismissErrors();
+  announce(`Claiming ${client.name}…`);
+  try {
+    const body = { action: 'start_call', client_id: client.id, lease_seconds: leaseSeconds };
+    const answer = await insist('PUT', '/api/user-status', body);
+    keepRecord(answer.call, client);
+    learnStarted({ call: answer.call, user: answer.user, client });
+  } catch (e) {
+    refused(client, e);
+  } finally {
+    claiming.value = null;
+  }
+  refresh();
+}
+
+// A refusal says what the server knows, so the page knows it from now on too.
+function refused(client, e) {
+  notify('error', e.message);
+  const { call, caller } = e.body ?? {};
+  if (e.code === 'user_on_call' && call && !callOfUser(me.value.id)) {
+    request('GET', `/api/clients/${call.client_id}`)
+      .then((found) => learnStarted({ call, user: me.value, client: found.client }))
+      .catch(() => {});
+  }
+  if (e.code === 'client_being_called' && caller && !callOfClient(client.id)) learnHolder(client, caller);
+}
+
+/** Ends the call on the panel, with what was noted. @throws {ApiError} */
+export async function endCall(notes) {
+  const { call } = panel.value;
+  await settle(call, 'completed', () =>
+    insist('PUT', '/api/user-status', { action: 'end_call', ...nameOf(call), ...(notes ? { notes } : {}) }),
+  );
+}
+
+/** Saves the log; the server ends the call with it. @throws {ApiError} */
+export async function saveLog(log) {
+  const { call } = panel.value;
+  await settle(call, 'log_saved', () => insist('POST', '/api/call-logs', log));
+}
+
+async function settle(call, reason, send) {
+  ending.value = true;
+  try {
+    await send();
+    forgetCall();
+    panel.value = null;
+    learnEnded(call, reason);
+  } finally {
+    ending.value = false;
+  }
+  refresh();
+}
+
+/** Closes the panel of a call that is over. */
+export function dismissCall() {
+  forgetCall();
+  panel.value = null;
+}
+
+const nameOf = (call) => (call.token ? { call_id: call.id, token: call.token } : {});
+
+function keepRecord(call, client) {
+  remember('call', { user: me.value.id, call, client, renewed: Date.now() });
+}
+
+function ownRecord() {
+  const record = recall('call');
+  return record && record.user === me.value?.id ? record : null;
+}
+
+function forgetCall() {
+  forget('call', 'draft');
+}
+
+// The panel follows the store, except while this page itself ends the call.
+effect(() => {
+  const user = me.value;
+  const live = user && known.value ? callOfUser(user.id) : undefined;
+  if (ending.value) return;
+  untracked(() => {
+    if (!user || !known.value) panel.value = null;
+    else follow(live);
+  });
+});
+
+function follow(live) {
+  const shown = panel.value;
+  if (live) {
+    show(live, shown);
+    return;
+  }
+  const gone = shown ?? ownRecord();
+  if (!gone || gone.ended) return;
+  // Not having heard of the call is not having heard that it is over: the
+  // server is asked by renewing it.
+  if (gone.call.token && !endOf(gone.call.id)) renew(gone);
+  else over(gone, shown !== null);
+}
+
+function show(live, shown) {
+  const call = withLease(live.call);
+  if (shown && !shown.ended && shown.call.id === call.id) return;
+  panel.value = { call, client: live.client, ended: '' };
+  if (ownRecord()?.call.id !== call.id) keepRecord(call, live.client);
+  announce(`You are on a call with ${live.client.name}.`);
+}
+
+// The status list has no token and an event the lease of the beginning; what
+// this browser kept of the call may know better.
+function withLease(call) {
+  const kept = ownRecord()?.call;
+  if (!kept) return call;
+  const same = kept.id === call.id || Date.parse(kept.started_at) === Date.parse(call.started_at);
+  return same && kept.token ? kept : call;
+}
+
+// Who ended it? The page itself and other tabs forget the record first.
+function over(record, wasShown) {
+  const end = endOf(record.call.id);
+  const own = end?.reason === 'completed' || end?.reason === 'log_saved';
+  if (own || (wasShown && !end?.reason && !ownRecord())) {
+    forgetCall();
+    panel.value = null;
+    notify('info', `The call with ${record.client.name} has ended.`);
+    return;
+  }
+  const why = whyOver(end?.reason, record.call);
+  panel.value = { call: record.call, client: record.client, ended: why };
+  announce(`Your call with ${record.client.name} is over. ${why}`);
+}
+
+function whyOver(reason, call) {
+  switch (reason) {
+    case 'force_released':
+      return 'An administrator ended this call.';
+    case 'superseded':
+      return 'The telephone system reported that this call is over.';
+    case 'expired':
+      return 'This call was ended because nothing was heard of this page for too long.';
+  }
+  if (Date.parse(call.lease_expires_at) <= serverNow()) {
+    return 'This call ran out while this page was away or offline. The client is free for others.';
+  }
+  return 'This call was ended elsewhere while this page was away.';
+}
+
+onOtherTab('call', () => {
+  const record = ownRecord();
+  const shown = panel.value;
+  if (!record) {
+    if (shown?.ended) panel.value = null;
+    else if (shown) learnEnded(shown.call, 'completed');
+  } else if (record.call.id !== shown?.call.id) {
+    learnStarted({ call: record.call, user: me.value, client: record.client });
+  } else if (!shown.ended) {
+    panel.value = { ...shown, call: record.call }; // renewed there
+  }
+});
+
+/** Renews the lease while somebody is signed in; returns how to stop. */
+export function keepRenewing() {
+  const timer = setInterval(renewIfDue, renewAgain);
+  return () => clearInterval(timer);
+}
+
+let renewing = false;
+
+// All tabs of the browser take turns.
+function renewIfDue() {
+  const held = panel.value;
+  if (!held || held.ended || !held.call.token || ending.value) return;
+  if (Date.now() - (ownRecord()?.renewed ?? 0) >= renewEvery) renew(held);
+}
+
+async function renew({ call, client }) {
+  if (renewing) return;
+  renewing = true;
+  try {
+    const body = { action: 'renew_call', ...nameOf(call), lease_seconds: leaseSeconds };
+    const answer = await request('PUT', '/api/user-status', { body });
+    if (ending.value || endOf(call.id) || !me.value) return;
+    keepRecord(answer.call, client);
+    if (panel.value?.call.id === call.id) panel.value = { ...panel.value, call: answer.call };
+    learnStarted({ call: answer.call, user: me.value, client });
+  } catch (e) {
+    if (e.code === 'call_over' && !ending.value) learnEnded(call);
+  } finally {
+    renewing = false;
+  }
+}
+
+// Back from being away: is the call still ours?
+effect(() => {
+  if (connection.value === 'live') untracked(renewIfDue);
+});
+
+/** How a live call looks to the one who is signed in: "mine", "taken" or "free". */
+export function stateOf(live) {
+  if (!live) return 'free';
+  return live.call.user_id === me.value?.id ? 'mine' : 'taken';
+}
+
+export const callerName = (live) => personName(live.user);

@@ -1,0 +1,44 @@
+// The call that one is on, beside everything else.
+
+import { html, useLayoutEffect } from '../lib.js';
+import { dismissCall, panel } from '../call.js';
+import { address } from '../router.js';
+import { Elapsed } from './elapsed.js';
+import { LogForm } from './logform.js';
+
+/** Goes to the panel, for whoever follows a pointer to it. */
+export function showCall() {
+  const title = document.getElementById('call-panel-title');
+  title?.focus();
+  title?.scrollIntoView({ block: 'nearest' });
+}
+
+// When the panel goes with the focus in it, one reads on at the page.
+function leaveFocus() {
+  queueMicrotask(() => {
+    if (document.activeElement === document.body) document.querySelector('#main h1')?.focus();
+  });
+}
+
+export function CallPanel() {
+  const { call, client, ended } = panel.value;
+  // A call that has just begun is what one wants to be at.
+  useLayoutEffect(showCall, [call.id]);
+  useLayoutEffect(() => leaveFocus, []);
+  return html`<aside class=${`call-panel ${ended ? 'over' : ''}`} aria-labelledby="call-panel-title">
+    <div class="call-head">
+      <h2 id="call-panel-title" tabindex="-1">
+        <span class="call-state">${ended ? 'Call ended' : html`<span class="dot mine" aria-hidden="true"></span>On a call with`}</span>
+        <a href=${address(`clients/${client.id}`)}>${client.name}</a>
+      </h2>
+      ${!ended && html`<div class="timer" role="timer" aria-label="Time on this call"><${Elapsed} since=${call.started_at} /></div>`}
+    </div>
+    ${(client.phone || client.email) &&
+    html`<p class="call-contact">
+      ${client.phone && html`<a href=${`tel:${client.phone}`}>${client.phone}</a>`}
+      ${client.email && html`<a href=${`mailto:${client.email}`}>${client.email}</a>`}
+    </p>`}
+    ${ended && html`<p class="call-over"><strong>${ended}</strong> You can still save its log.</p>`}
+    <${LogForm} key=${call.started_at} call=${call} client=${client} ended=${ended} onDismiss=${dismissCall} />
+  </aside>`;
+}

@@ -1,0 +1,229 @@
+// Live events: keeps what the page knows in step with the server.
+//
+// While the stream flows, nothing is polled. When it breaks, the page asks for
+// the status at once, which tells a broken stream from a server that is away;
+// when the stream keeps failing, it asks every half minute. The stream is tried
+// all the while, and its snapshot puts everything right.
+
+import { computed, signal } from './lib.js';
+import { request } from './api.js';
+import { sampleEvent } from './clock.js';
+import * as config from './config.js';
+import { applyEnded, applySnapshot, applyStarted, applyStatuses, changes, heardAt } from './store.js';
+
+/** "starting", "live", "polling" (no stream, but answers) or "lost" (no answers). */
+export const connection = signal('starting');
+
+/** The server says that it may have missed what happened elsewhere. */
+const serverStale = signal(false);
+
+/** Whether what is shown may be out of date, and why: "", "lost" or "server". */
+export const staleness = computed(() => {
+  if (connection.value === 'lost') return 'lost';
+  return serverStale.value ? 'server' : '';
+});
+
+let running = false;
+let asleep = false; // hidden for long: no stream
+let stream = null;
+let attempts = 0; // since the stream last flowed
+let refusals = 0; // of these, while the server answered other requests
+let polling = null; // the poll under way
+
+// Timers. Clearing one that is not set does nothing.
+let watchdog = 0;
+let retry = 0;
+let quiet = 0;
+let poller = 0;
+let sleeper = 0;
+
+const listeners = [
+  [window, 'online', wake],
+  [window, 'offline', broken],
+  [window, 'pagehide', close],
+  [window, 'pageshow', (e) => e.persisted && reopen()],
+  [document, 'visibilitychange', visibilityChanged],
+];
+
+/** Starts listening, for somebody who is signed in; returns how to stop. */
+export function start() {
+  running = true;
+  for (const [target, name, f] of listeners) target.addEventListener(name, f);
+  reopen();
+  return stop;
+}
+
+function stop() {
+  running = false;
+  close();
+  stopPolling();
+  clearTimeout(sleeper);
+  for (const [target, name, f] of listeners) target.removeEventListener(name, f);
+}
+
+/** Tries now what would be tried later. */
+export function wake() {
+  if (!running || connection.value === 'live') return;
+  attempts = 0;
+  open();
+  poll();
+}
+
+/** Asks for the status at once, unless the stream tells it anyway. */
+export function refresh() {
+  if (connection.value !== 'live') poll();
+}
+
+function reopen() {
+  asleep = false;
+  attempts = 0;
+  refusals = 0;
+  connection.value = 'starting';
+  serverStale.value = false;
+  open();
+}
+
+function open() {
+  close();
+  if (asleep) return;
+  stream = new EventSource('/api/events');
+  stream.onopen = opened;
+  stream.onerror = failed;
+  on('snapshot', (snapshot) => {
+    serverStale.value = Boolean(snapshot.stale);
+    applySnapshot(snapshot.calls);
+  });
+  on('call.started', (event) => {
+    sampleEvent(event.at);
+    applyStarted(event);
+  });
+  on('call.ended', (event) => {
+    sampleEvent(event.at);
+    applyEnded(event);
+  });
+  on('stale', (data) => {
+    serverStale.value = Boolean(data.stale);
+  });
+  on('ping', () => {});
+  watch();
+}
+
+function on(name, f) {
+  stream.addEventListener(name, (e) => {
+    f(e.data ? JSON.parse(e.data) : null);
+    flows();
+  });
+}
+
+function flows() {
+  attempts = 0;
+  refusals = 0;
+  heardAt.value = Date.now();
+  connection.value = 'live';
+  clearTimeout(quiet);
+  stopPolling();
+  watch();
+}
+
+// The browser resumes a stream where it broke. If nothing happened since, then
+// nothing comes, and that is as good as a snapshot.
+function opened() {
+  clearTimeout(quiet);
+  quiet = setTimeout(flows, 1000);
+  watch();
+}
+
+function close() {
+  clearTimeout(watchdog);
+  clearTimeout(retry);
+  clearTimeout(quiet);
+  stream?.close();
+  stream = null;
+}
+
+function watch() {
+  clearTimeout(watchdog);
+  watchdog = setTimeout(broken, config.silence);
+}
+
+// The browser opens a broken stream again by itself, with the id of the last
+// event, except where it was refused.
+function failed() {
+  if (stream?.readyState !== EventSource.CONNECTING) {
+    broken();
+    return;
+  }
+  clearTimeout(quiet);
+  doubt();
+}
+
+// The stream is of no use any more: open a new one, after a while.
+function broken() {
+  if (!running) return;
+  close();
+  const wait = Math.min(config.reconnectFirst * 2 ** attempts++, config.reconnectMost);
+  retry = setTimeout(open, wait * (0.5 + Math.random() / 2)); // not all pages at once
+  doubt();
+}
+
+// Ask, to find out whether the server is there at all.
+function doubt() {
+  if (connection.value === 'live') connection.value = 'starting';
+  if (connection.value !== 'polling') poll();
+}
+
+/** Asks who is on a call; one request at a time. */
+function poll() {
+  polling ??= pollOnce().finally(() => {
+    polling = null;
+  });
+}
+
+async function pollOnce() {
+  try {
+    let before;
+    let users;
+    do {
+      // An answer that was overtaken by something newer is not used.
+      before = changes();
+      ({ users } = await request('GET', '/api/user-status'));
+    } while (before !== changes());
+    if (!running || connection.value === 'live') return;
+    applyStatuses(users);
+    answered();
+  } catch (e) {
+    if (running && connection.value !== 'live' && e.code === 'network') {
+      refusals = 0;
+      connection.value = 'lost';
+    }
+  }
+}
+
+// The server answers and the stream does not come: after a few tries the page
+// settles for the spec's half minute.
+function answered() {
+  if (connection.value === 'lost') {
+    connection.value = 'starting';
+    wake();
+  }
+  if (connection.value === 'polling' || ++refusals < config.failuresBeforePolling) return;
+  connection.value = 'polling';
+  poller ||= setInterval(poll, config.pollEvery);
+}
+
+function stopPolling() {
+  clearInterval(poller);
+  poller = 0;
+}
+
+function visibilityChanged() {
+  clearTimeout(sleeper);
+  if (document.hidden) {
+    sleeper = setTimeout(() => {
+      asleep = true;
+      close();
+    }, config.hiddenKeeps);
+  } else if (asleep) {
+    reopen();
+  }
+}

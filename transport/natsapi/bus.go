@@ -1,0 +1,160 @@
+package natsapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Bus is the way to the event stream: a connection, and the server behind it if
+// that is ours.
+type Bus struct {
+	cfg      Config
+	embedded *Embedded // nil: a server by URL
+	link     *link
+	js       jetstream.JetStream
+}
+
+// Open starts the embedded server, or connects to the one at the URL. A server
+// that cannot be reached is no error, one that refuses us is. The stream is made
+// if it can be; else the publisher will make it.
+func Open(ctx context.Context, cfg Config) (*Bus, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	cfg.Stream.setDefaults()
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	b := &Bus{cfg: cfg}
+	if err := b.open(ctx); err != nil {
+		return nil, errors.Join(err, b.Close(context.WithoutCancel(ctx)))
+	}
+	return b, nil
+}
+
+func (b *Bus) open(ctx context.Context) (err error) {
+	if b.cfg.URL == "" {
+		if b.embedded, err = StartEmbedded(b.cfg.Embedded, b.cfg.Log); err != nil {
+			return err
+		}
+	}
+	if b.link, err = dial(b.cfg, b.embedded); err != nil {
+		return err
+	}
+	b.js, err = jetstream.New(b.link.nc,
+		jetstream.WithPublishAsyncTimeout(ackWithin), jetstream.WithPublishAsyncMaxPending(2*inFlight))
+	if err != nil {
+		return fmt.Errorf("setting up JetStream: %w", err)
+	}
+	if err := b.register(); err != nil {
+		return err
+	}
+	return b.firstStream(ctx)
+}
+
+// firstStream makes the stream, so that what is wrong with it is said at the
+// start. With our own server nothing may be wrong.
+func (b *Bus) firstStream(ctx context.Context) error {
+	if b.link.nc.Status() != nats.CONNECTED {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	err := ensureStream(ctx, b.js, b.cfg.Stream, b.cfg.Log)
+	if err != nil && b.embedded == nil {
+		b.cfg.Log.Warn("events cannot be published yet", "error", err)
+		return nil
+	}
+	return err
+}
+
+func (b *Bus) register() error {
+	connected := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "dibs_nats_connected", Help: "1 while there is a connection to NATS.",
+	}, func() float64 {
+		if up, _ := b.link.state(); up {
+			return 1
+		}
+		return 0
+	})
+	for _, c := range []prometheus.Collector{connected, b.link.losses} {
+		if err := b.cfg.Metrics.Register(c); err != nil {
+			return fmt.Errorf("registering the metrics of NATS: %w", err)
+		}
+	}
+	return nil
+}
+
+// NewPublisher returns the publisher of the events in outbox; it does nothing
+// until it is started. Its metrics can be registered once.
+func (b *Bus) NewPublisher(outbox Outbox) (*Publisher, error) {
+	return b.newPublisher(outbox, timing{poll: pollEvery, count: countEvery})
+}
+
+func (b *Bus) newPublisher(outbox Outbox, t timing) (*Publisher, error) {
+	m, err := newMetrics(b.cfg.Metrics, b.cfg.Now)
+	if err != nil {
+		return nil, err
+	}
+	durable := func() error { return nil } // what an acknowledgement is worth is up to that server
+	if b.embedded != nil {
+		durable = b.embedded.Sync
+	}
+	return &Publisher{
+		outbox: outbox, js: b.js, link: b.link, durable: durable, stream: b.cfg.Stream,
+		metrics: m, log: b.log("publisher"), now: b.cfg.Now, timing: t,
+		wake: make(chan struct{}, 1), stopping: make(chan struct{}), done: make(chan struct{}),
+		limit: firstRows, acked: map[string]bool{},
+	}, nil
+}
+
+// NewFeed returns a feed of the events of all nodes.
+func (b *Bus) NewFeed() *Feed { return &Feed{js: b.js, link: b.link, log: b.log("feed")} }
+
+func (b *Bus) log(component string) *slog.Logger { return b.cfg.Log.With("component", component) }
+
+// Ready reports why events cannot be published or heard right now, if so.
+func (b *Bus) Ready(ctx context.Context) error {
+	if b.embedded != nil {
+		if err := b.embedded.Ready(); err != nil {
+			return err
+		}
+	}
+	if up, _ := b.link.state(); !up {
+		return errors.New("there is no connection to NATS")
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	if _, err := b.js.Stream(ctx, StreamName); err != nil {
+		return fmt.Errorf("the event stream %s: %w", StreamName, err)
+	}
+	return nil
+}
+
+// Addr is where other programs reach the embedded server; nil if they cannot.
+func (b *Bus) Addr() net.Addr {
+	if b.embedded == nil {
+		return nil
+	}
+	return b.embedded.Addr()
+}
+
+// Close closes the connection and stops the embedded server, at the latest when
+// ctx ends. Publishers and feeds are stopped before. It can be repeated.
+func (b *Bus) Close(ctx context.Context) error {
+	if b.link != nil && b.link.nc != nil {
+		b.link.nc.Close()
+	}
+	if b.embedded != nil {
+		return b.embedded.Stop(ctx)
+	}
+	return nil
+}

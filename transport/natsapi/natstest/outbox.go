@@ -1,0 +1,93 @@
+package natstest
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/dibs-calls/dibs/messages"
+)
+
+// Outbox is an outbox in memory. Its hooks are set before it is used; each may
+// be nil.
+type Outbox struct {
+	// OnRead is called before rows are returned; an error is returned instead.
+	OnRead func() error
+	// OnClear is called before rows are removed; after an error they stay.
+	OnClear func(ids []int64) error
+
+	mu   sync.Mutex
+	next int64
+	rows []row
+}
+
+type row struct {
+	messages.OutboxRow
+	at time.Time
+}
+
+// Add commits a row of events, written at the time of the first of them.
+func (o *Outbox) Add(events ...messages.Event) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.next++
+	r := row{OutboxRow: messages.OutboxRow{ID: o.next, Events: events}}
+	if len(events) > 0 {
+		r.at = events[0].At
+	}
+	o.rows = append(o.rows, r)
+}
+
+// Len is how many rows there are.
+func (o *Outbox) Len() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.rows)
+}
+
+// OutboxRows implements natsapi.Outbox.
+func (o *Outbox) OutboxRows(ctx context.Context, limit int) ([]messages.OutboxRow, error) {
+	if o.OnRead != nil {
+		if err := o.OnRead(); err != nil {
+			return nil, err
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	rows := make([]messages.OutboxRow, 0, min(limit, len(o.rows)))
+	for _, r := range o.rows[:cap(rows)] {
+		rows = append(rows, r.OutboxRow)
+	}
+	return rows, ctx.Err()
+}
+
+// ClearOutbox implements natsapi.Outbox.
+func (o *Outbox) ClearOutbox(ctx context.Context, ids []int64) error {
+	if o.OnClear != nil {
+		if err := o.OnClear(ids); err != nil {
+			return err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	gone := make(map[int64]bool, len(ids))
+	for _, id := range ids {
+		gone[id] = true
+	}
+	o.rows = slices.DeleteFunc(o.rows, func(r row) bool { return gone[r.ID] })
+	return nil
+}
+
+// OutboxBacklog implements natsapi.Outbox.
+func (o *Outbox) OutboxBacklog(ctx context.Context) (rows int, oldest time.Time, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.rows) == 0 {
+		return 0, time.Time{}, ctx.Err()
+	}
+	return len(o.rows), o.rows[0].at, ctx.Err()
+}

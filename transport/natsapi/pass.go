@@ -1,0 +1,259 @@
+package natsapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/dibs-calls/dibs/messages"
+)
+
+const (
+	// A pass takes as many rows as hold about this many events: enough to make
+	// a backlog drain fast, little enough to hold in memory.
+	eventsAPass          = 2000
+	firstRows, mostRows  = 32, 1024
+	inFlight             = 256 // events that wait for their acknowledgement
+	ackWithin            = 3 * time.Second
+	headerRoom           = 512 // bytes of a message beside its data
+	reasonSize, reasonNo = "too_large", "not_encodable"
+)
+
+// pass publishes the oldest rows of the outbox and clears those of which every
+// event was acknowledged. It reports whether there are more to be had at once.
+func (p *Publisher) pass(ctx context.Context) (more bool, err error) {
+	if !p.ensured {
+		if err := p.ensure(ctx); err != nil {
+			return false, err
+		}
+	}
+	began := p.now()
+	rows, err := p.rows(ctx)
+	if err != nil || len(rows) == 0 {
+		return false, err
+	}
+	p.forgetOthers(rows)
+	perr := p.publish(ctx, rows)
+	if perr != nil {
+		p.ensured = false // the stream may be what is missing
+	}
+	if err := errors.Join(perr, p.clear(ctx, rows)); err != nil {
+		return false, err
+	}
+	more = len(rows) == p.limit
+	p.adapt(rows)
+	p.metrics.pass.Observe(p.now().Sub(began).Seconds())
+	return more, nil
+}
+
+func (p *Publisher) ensure(ctx context.Context) error {
+	if up, _ := p.link.state(); !up {
+		return nats.ErrDisconnected
+	}
+	ctx, cancel := context.WithTimeout(ctx, ackWithin)
+	defer cancel()
+	if err := ensureStream(ctx, p.js, p.stream, p.log); err != nil {
+		return err
+	}
+	p.ensured = true
+	return nil
+}
+
+func (p *Publisher) rows(ctx context.Context) ([]messages.OutboxRow, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	rows, err := p.outbox.OutboxRows(ctx, p.limit)
+	if err != nil {
+		return nil, fmt.Errorf("reading the outbox: %w", err)
+	}
+	return rows, nil
+}
+
+// forgetOthers drops what is remembered of rows that are not there any more.
+func (p *Publisher) forgetOthers(rows []messages.OutboxRow) {
+	if len(p.acked) == 0 {
+		return
+	}
+	kept := map[string]bool{}
+	for _, row := range rows {
+		for _, e := range row.Events {
+			if id := eventID(e); p.acked[id] {
+				kept[id] = true
+			}
+		}
+	}
+	p.acked = kept
+}
+
+// sent is an event that waits for its acknowledgement.
+type sent struct {
+	event messages.Event
+	ack   jetstream.PubAckFuture
+}
+
+// publish sends the events of rows and collects their acknowledgements in
+// p.acked. An event waits until all earlier ones of its client were
+// acknowledged; after the first failure nothing more is sent.
+func (p *Publisher) publish(ctx context.Context, rows []messages.OutboxRow) error {
+	var window []sent
+	clients := map[messages.ClientID]bool{} // who has an event in the window
+	for _, row := range rows {
+		for _, e := range row.Events {
+			if p.acked[eventID(e)] {
+				continue
+			}
+			client, _ := whom(e)
+			if clients[client] || len(window) == inFlight {
+				if err := p.await(ctx, window); err != nil {
+					return err
+				}
+				window = window[:0]
+				clear(clients)
+			}
+			ack, err := p.send(e)
+			if err != nil {
+				return errors.Join(err, p.await(ctx, window))
+			}
+			window = append(window, sent{e, ack})
+			clients[client] = true
+		}
+	}
+	return p.await(ctx, window)
+}
+
+// send publishes an event, reduced if it must be.
+func (p *Publisher) send(e messages.Event) (jetstream.PubAckFuture, error) {
+	msg, err := encode(e, "")
+	switch {
+	case err != nil:
+		return p.sendReduced(e, reasonNo, err)
+	case int64(len(msg.Data)+headerRoom) > p.js.Conn().MaxPayload():
+		return p.sendReduced(e, reasonSize, nats.ErrMaxPayload)
+	}
+	return p.transmit(msg)
+}
+
+func (p *Publisher) sendReduced(e messages.Event, reason string, cause error) (jetstream.PubAckFuture, error) {
+	p.metrics.reduced.Inc()
+	p.log.Error("an event is published without names and texts", "event", eventID(e), "reason", reason, "error", cause)
+	msg, err := encode(e, reason)
+	if err != nil {
+		return nil, err
+	}
+	return p.transmit(msg)
+}
+
+func (p *Publisher) transmit(msg *nats.Msg) (jetstream.PubAckFuture, error) {
+	// Not tried again by the client: that would be out of order.
+	ack, err := p.js.PublishMsgAsync(msg, jetstream.WithRetryAttempts(0))
+	if err != nil {
+		return nil, fmt.Errorf("publishing an event: %w", err)
+	}
+	return ack, nil
+}
+
+// await waits for the acknowledgement of every event of the window, and returns
+// the first failure.
+func (p *Publisher) await(ctx context.Context, window []sent) error {
+	var first error
+	for _, s := range window {
+		ack, err := p.ackOf(ctx, s.ack)
+		if errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum) {
+			ack, err = p.again(ctx, s.event, err)
+		}
+		if err != nil {
+			if first == nil {
+				first = fmt.Errorf("publishing event %s: %w", eventID(s.event), err)
+			}
+			continue
+		}
+		p.acked[eventID(s.event)] = true
+		p.metrics.acked(string(s.event.Type), s.event.At, ack.Duplicate)
+	}
+	return first
+}
+
+// again publishes reduced what the stream finds too large. Nothing later of its
+// client was sent.
+func (p *Publisher) again(ctx context.Context, e messages.Event, cause error) (*jetstream.PubAck, error) {
+	future, err := p.sendReduced(e, reasonSize, cause)
+	if err != nil {
+		return nil, err
+	}
+	return p.ackOf(ctx, future)
+}
+
+// ackOf waits for one acknowledgement. The client fails it when the connection
+// is lost or nothing came for [ackWithin].
+func (p *Publisher) ackOf(ctx context.Context, future jetstream.PubAckFuture) (*jetstream.PubAck, error) {
+	select {
+	case ack := <-future.Ok():
+		return ack, nil
+	case err := <-future.Err():
+		return nil, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// clear removes the rows of which every event is on the stream, for good. A row
+// behind one that failed may be among them: its events depend on nothing of the
+// other row, or they would not have been sent.
+func (p *Publisher) clear(ctx context.Context, rows []messages.OutboxRow) error {
+	var ids []int64
+	var events []string
+	for _, row := range rows {
+		if !p.complete(row) {
+			continue
+		}
+		if len(row.Events) == 0 {
+			p.log.Error("a row of the outbox holds no events and is removed", "row", row.ID)
+		}
+		ids = append(ids, row.ID)
+		for _, e := range row.Events {
+			events = append(events, eventID(e))
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	if err := p.durable(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	if err := p.outbox.ClearOutbox(ctx, ids); err != nil {
+		return fmt.Errorf("clearing the outbox: %w", err)
+	}
+	for _, id := range events {
+		delete(p.acked, id)
+	}
+	return nil
+}
+
+func (p *Publisher) complete(row messages.OutboxRow) bool {
+	for _, e := range row.Events {
+		if !p.acked[eventID(e)] {
+			return false
+		}
+	}
+	return true
+}
+
+// adapt takes more rows next time if these held few events, fewer if many.
+func (p *Publisher) adapt(rows []messages.OutboxRow) {
+	events := 0
+	for _, row := range rows {
+		events += len(row.Events)
+	}
+	switch {
+	case events > eventsAPass:
+		p.limit = max(1, p.limit/2)
+	case len(rows) == p.limit && events < eventsAPass/2:
+		p.limit = min(mostRows, p.limit*2)
+	}
+}

@@ -1,0 +1,21 @@
+package natsapi
+
+import (
+	"context"
+	"time"
+
+	"github.com/dibs-calls/dibs/messages"
+)
+
+// Outbox is the store as the publisher needs it. Implementations are safe for
+// concurrent use, by other processes as well.
+type Outbox interface {
+	// OutboxRows returns at most limit rows, in the order of their ids. A row
+	// that is returned has no earlier row of the same client still to come.
+	OutboxRows(ctx context.Context, limit int) ([]messages.OutboxRow, error)
+	// ClearOutbox removes rows that were published. Idempotent.
+	ClearOutbox(ctx context.Context, ids []int64) error
+	// OutboxBacklog returns how many rows there are, and when the oldest was
+	// written (zero: there is none).
+	OutboxBacklog(ctx context.Context) (rows int, oldest time.Time, err error)
+}

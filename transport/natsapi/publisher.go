@@ -1,0 +1,234 @@
+package natsapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// pollEvery finds rows of other processes, and those that a crash left.
+	pollEvery = time.Second
+	// passPause is the least time between the beginnings of two passes, unless
+	// there is a backlog: under load a pass then takes more rows instead of
+	// taking the store's attention more often.
+	passPause = 5 * time.Millisecond
+
+	retryFirst = 50 * time.Millisecond
+	retryMost  = time.Second
+
+	countEvery   = 5 * time.Second
+	storeTimeout = 5 * time.Second
+)
+
+// Publisher moves events from the outbox to the stream. It has one goroutine
+// that publishes and one that counts the backlog.
+type Publisher struct {
+	outbox  Outbox
+	js      jetstream.JetStream
+	link    *link
+	durable func() error // what was acknowledged is on stable storage
+	stream  StreamConfig
+	metrics *metrics
+	log     *slog.Logger
+	now     func() time.Time
+	timing  timing
+
+	wake     chan struct{} // one place: wakes are coalesced
+	stopping chan struct{}
+	done     chan struct{}
+	cancel   context.CancelFunc // ends the pass under way
+	start    sync.Once
+	stop     sync.Once
+
+	// Owned by the publishing goroutine.
+	limit   int             // rows a pass
+	acked   map[string]bool // events acknowledged, of rows that could not be cleared yet
+	ensured bool            // the stream is there, as far as we know
+	trouble bool            // the last pass failed
+}
+
+// timing is what tests shorten.
+type timing struct{ poll, count time.Duration }
+
+// Wake says that something was committed. It never waits.
+func (p *Publisher) Wake() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Start begins publishing. It can be repeated.
+func (p *Publisher) Start() {
+	p.start.Do(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		p.cancel = cancel
+		var both sync.WaitGroup
+		both.Go(func() { p.run(ctx) })
+		both.Go(func() { p.count(ctx) })
+		go func() {
+			both.Wait()
+			cancel()
+			close(p.done)
+		}()
+	})
+}
+
+// Stop publishes what is in the outbox and stops, at the latest when ctx ends.
+// What is left then, or because NATS is away, is published after the next
+// start. It can be repeated; a publisher that was not started cannot be started
+// afterwards.
+func (p *Publisher) Stop(ctx context.Context) error {
+	p.start.Do(func() { close(p.done) })
+	p.stop.Do(func() { close(p.stopping) })
+	select {
+	case <-p.done:
+		return nil
+	case <-ctx.Done():
+	}
+	p.cancel()
+	<-p.done
+	return fmt.Errorf("stopping the publisher of events; the outbox keeps what was not published: %w", ctx.Err())
+}
+
+func (p *Publisher) run(ctx context.Context) {
+	poll := time.NewTicker(p.timing.poll)
+	defer poll.Stop()
+	for failures := 0; ; {
+		began := time.Now()
+		more, err := p.pass(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		p.note(err)
+		stopping := false
+		switch {
+		case err != nil:
+			failures++
+			stopping = p.backOff(ctx, retryDelay(failures))
+		case more:
+			failures = 0
+		default:
+			failures = 0
+			stopping = p.rest(ctx, poll.C, began)
+		}
+		if stopping {
+			p.flush(ctx)
+			return
+		}
+	}
+}
+
+// rest waits for something to do. It reports whether to stop.
+func (p *Publisher) rest(ctx context.Context, poll <-chan time.Time, began time.Time) bool {
+	select {
+	case <-p.wake:
+	case <-poll:
+		return false
+	case <-p.stopping:
+		return true
+	case <-ctx.Done():
+		return true
+	}
+	pause := time.NewTimer(passPause - time.Since(began))
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+		return false
+	case <-p.stopping:
+	case <-ctx.Done():
+	}
+	return true
+}
+
+// flush empties the outbox, unless something stands in the way.
+func (p *Publisher) flush(ctx context.Context) {
+	for ctx.Err() == nil {
+		more, err := p.pass(ctx)
+		if err != nil {
+			p.log.Warn("stopping while events wait in the outbox; they are published after the next start", "error", err)
+		}
+		if err != nil || !more {
+			return
+		}
+	}
+}
+
+// backOff waits before the next try, or until the connection comes back. It
+// reports whether to stop.
+func (p *Publisher) backOff(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	up, changed := p.link.state()
+	if up {
+		changed = nil
+	}
+	select {
+	case <-timer.C:
+	case <-changed:
+	case <-p.stopping:
+		return true
+	case <-ctx.Done():
+		return true
+	}
+	return false
+}
+
+func retryDelay(failures int) time.Duration {
+	d := retryMost
+	if failures < 6 {
+		d = min(d, retryFirst<<(failures-1))
+	}
+	return d/2 + rand.N(d/2)
+}
+
+// note says once that publishing fails, and once that it works again.
+func (p *Publisher) note(err error) {
+	switch {
+	case err != nil:
+		p.metrics.failures.Inc()
+		if !p.trouble {
+			p.log.Warn("events cannot be published; they wait in the outbox", "error", err)
+		}
+	case p.trouble:
+		p.log.Info("events are published again")
+	}
+	p.trouble = err != nil
+}
+
+// count keeps the gauges of the backlog. It has a goroutine of its own because
+// counting a large backlog takes a while.
+func (p *Publisher) count(ctx context.Context) {
+	tick := time.NewTicker(p.timing.count)
+	defer tick.Stop()
+	for {
+		p.countOnce(ctx)
+		select {
+		case <-tick.C:
+		case <-p.stopping:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (p *Publisher) countOnce(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	rows, oldest, err := p.outbox.OutboxBacklog(ctx)
+	if err != nil {
+		if !errors.Is(err, context.Canceled) {
+			p.log.Debug("the outbox cannot be counted", "error", err)
+		}
+		return
+	}
+	p.metrics.counted(rows, oldest)
+}
