@@ -329,7 +329,7 @@ func TestUnusedActorsRetire(t *testing.T) {
 		for u := range byte(9) {
 			want(t, s.EndCall(t.Context(), endOf(u)), messages.OK)
 		}
-		time.Sleep(3 * time.Minute)
+		time.Sleep(3 * time.Minute) // fake clock
 		synctest.Wait()
 		if users, clients := s.Awake(); users != 1 || clients != 1 {
 			t.Fatalf("%d users and %d clients are awake, want the one pair on a call", users, clients)

@@ -61,7 +61,7 @@ func TestReaderProcess(t *testing.T) {
 	connected.Wait()
 	_, _ = os.Stdout.WriteString(readyLine)
 	_, _ = io.Copy(io.Discard, os.Stdin)
-	time.Sleep(500 * time.Millisecond) // what is on its way arrives; nothing tells
+	<-time.After(500 * time.Millisecond) // what is on its way arrives; nothing tells
 	for _, conn := range conns {
 		_ = conn.Close()
 	}
@@ -79,21 +79,27 @@ type readerProcess struct {
 }
 
 func (g *readerProcess) read(conn net.Conn, token string, ready func()) {
+	if skipSnapshot(conn, token) {
+		ready()
+		g.events(conn)
+	}
+}
+
+// skipSnapshot reads up to the end of the snapshot, through a buffer that is
+// thrown away. What it has read beyond are events that the benchmark has not
+// begun with.
+func skipSnapshot(conn net.Conn, token string) bool {
 	_, _ = fmt.Fprintf(conn, "GET /api/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", token)
-	// The snapshot, through a reader that is thrown away. What was read with
-	// its end are events that the benchmark has not begun with.
 	in := bufio.NewReaderSize(conn, 16<<10)
 	for snapshot, data := false, false; !snapshot || !data; {
 		line, err := in.ReadSlice('\n')
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-			return
+			return false
 		}
 		snapshot = snapshot || bytes.HasPrefix(line, []byte("event: snapshot"))
 		data = snapshot && err == nil && !bytes.HasPrefix(line, []byte("event: ")) // the end of the long line
 	}
-	in = nil
-	ready()
-	g.events(conn)
+	return true
 }
 
 func (g *readerProcess) events(conn net.Conn) {

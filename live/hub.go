@@ -50,9 +50,6 @@ func newHub(epoch string, cfg Config) *hub {
 // run pumps until ctx ends. The first change after a pause goes out at once;
 // under load readers are woken at most once every WakeEvery.
 func (h *hub) run(ctx context.Context) {
-	h.mu.Lock()
-	h.running = true
-	h.mu.Unlock()
 	defer h.close()
 	ping := time.NewTicker(h.cfg.PingEvery)
 	defer ping.Stop()
@@ -75,6 +72,13 @@ func (h *hub) run(ctx context.Context) {
 		case <-rest.C:
 		}
 	}
+}
+
+// open says that run is about to be called. Before that nothing is queued.
+func (h *hub) open() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.running = true
 }
 
 func (h *hub) close() {

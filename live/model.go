@@ -97,6 +97,7 @@ func New(cfg Config) (*Model, error) {
 // Run keeps the model up to date until ctx ends, and then ends all streams. It
 // is called once.
 func (m *Model) Run(ctx context.Context) {
+	m.hub.open() // before anything is loaded, and somebody can read
 	var all sync.WaitGroup
 	all.Go(func() { m.hub.run(ctx) })
 	all.Go(func() { m.runFeed(ctx) })

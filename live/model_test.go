@@ -301,6 +301,41 @@ func TestFeedLostAndFound(t *testing.T) {
 	})
 }
 
+// A Reset gives every reader a snapshot, whether or not anything had changed.
+func TestResetWithoutChange(t *testing.T) {
+	truth := newStore(2)
+	m := newModel(t, truth)
+	m.Committed(truth.start(0, 0))
+	run(t, m)
+	r := listen(t, m, "")
+	waitFor(t, func() bool { return r.knows() == truth.shows() })
+	m.Reset(Offset{"a", 1})
+	waitFor(t, func() (ok bool) { r.look(func(r *reader) { ok = r.snapshots == 2 && !r.stale }); return ok })
+}
+
+// A store that was put back to an earlier state gives tokens a second time. The
+// truth says so, and then its word counts.
+func TestTokensThatWentBack(t *testing.T) {
+	truth := newStore(2)
+	m := newModel(t, truth)
+	for range 5 {
+		m.Committed(truth.start(0, 0))
+		m.Committed(truth.end(0))
+	}
+	truth.mu.Lock()
+	truth.tokens[client(0).ID] = 1
+	truth.mu.Unlock()
+	truth.start(1, 0)
+	if err := m.reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m.Committed(truth.end(1))
+	m.Committed(truth.start(0, 0))
+	if got, want := m.shows(), truth.shows(); got != want {
+		t.Errorf("shows %q, want %q", got, want)
+	}
+}
+
 // A Reset during a reading is not made up for by that reading.
 func TestResetDuringReading(t *testing.T) {
 	truth := newStore(4)

@@ -6,6 +6,10 @@
 // makes it fast. One conformance suite (package storetest) holds all stores to
 // this contract.
 //
+// A batch that starts or ends calls leaves their events in the outbox, by the
+// same transaction ([Outbox], I7): what is committed will be published, and what
+// is not never was told.
+//
 // Failure rules. A batch is one transaction: all of it or nothing. Commit
 // returns an error only for the batch as a whole, and that error says what is
 // known: [messages.CodeUnavailable] means that nothing was applied and nothing

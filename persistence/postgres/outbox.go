@@ -19,11 +19,12 @@ const insertEvents = `INSERT INTO outbox (events) VALUES ($1)`
 // a call is ended by a transaction that saw its claim, which was committed by
 // then, and a client is claimed again by one that its unique index made wait
 // until the end of the call before was committed. So the earlier row had its id,
-// and was there to be read, before the later one drew its own. (The sequence
-// hands out ids one by one, and must not be made to cache some per connection.)
+// and was there to be read, before the later one drew its own. The primary key
+// of claims makes it true of a user's events as well. (The sequence hands out ids
+// one by one, and must not be made to cache some per connection.)
 func (b *batch) queueEvents() {
 	if events := persistence.EncodeEvents(b.outcomes); events != nil {
-		b.last.Queue(insertEvents, string(events))
+		b.last.Queue(insertEvents, events)
 	}
 }
 

@@ -91,9 +91,10 @@ func scanClient(scan func(...any) error) (messages.Client, error) {
 	return c, err
 }
 
-func (s *Store) clients(ctx context.Context, condition string, args ...any) ([]messages.Client, error) {
+// clients runs a query that begins as selectClients.
+func (s *Store) clients(ctx context.Context, query string, args ...any) ([]messages.Client, error) {
 	clients := []messages.Client{}
-	err := s.query(ctx, selectClients+condition, args, func(rows *sql.Rows) error {
+	err := s.query(ctx, query, args, func(rows *sql.Rows) error {
 		c, err := scanClient(rows.Scan)
 		clients = append(clients, c)
 		return err
@@ -103,7 +104,7 @@ func (s *Store) clients(ctx context.Context, condition string, args ...any) ([]m
 
 // ClientByID implements [persistence.Clients].
 func (s *Store) ClientByID(ctx context.Context, id messages.ClientID) (messages.Client, error) {
-	clients, err := s.clients(ctx, `where id = ?1`, id)
+	clients, err := s.clients(ctx, selectClients+`where id = ?1`, id)
 	if err == nil && len(clients) == 0 {
 		err = coded(messages.CodeClientNotFound)
 	}
@@ -189,7 +190,7 @@ const eachAtOnce = 500
 func (s *Store) EachClient(ctx context.Context, f func(messages.Client) error) error {
 	last := ""
 	for {
-		clients, err := s.clients(ctx, `where id > ?1 order by id limit ?2`, last, eachAtOnce)
+		clients, err := s.clients(ctx, selectClients+`where id > ?1 order by id limit ?2`, last, eachAtOnce)
 		if err != nil {
 			return err
 		}

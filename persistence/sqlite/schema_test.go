@@ -56,7 +56,7 @@ func TestPointLookUpsUseIndexes(t *testing.T) {
 		selectClaims + `c.lease_expires_at <= ?1 order by c.lease_expires_at limit ?2`,
 		selectClaims + `c.started_at < ?1 order by c.started_at limit ?2`,
 		selectLive + `where c.user_id = ?1 and c.call_id = ?2 and c.token = ?3 and c.lease_expires_at <= ?4`,
-		selectClients + `where ?1 is null order by name, id limit ?2 offset ?3`,
+		pageOf(&filter{condition: "true"}, 1, 1),
 		selectClients + `where id > ?1 order by id limit ?2`,
 		`select distinct phone from clients where phone in (select value from json_each(?1))`,
 		`select max(token) from calls where client_id = ?1`,

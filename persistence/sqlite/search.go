@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -48,32 +49,75 @@ func trigrams(term string) string {
 	return strings.Join(pieces, " AND ")
 }
 
-// filter is a condition on clients and its three parameters.
+// endings is the query that finds all who have two digits at the very end of
+// what a search looks at. There they begin no piece of three characters; the
+// one that ends with them has a digit or the line's beginning before them.
+func endings(number string) string {
+	var pieces []string
+	for _, before := range "0123456789\n" {
+		pieces = append(pieces, `"`+string(before)+number+`"`)
+	}
+	return strings.Join(pieces, " OR ")
+}
+
+// filter is a condition on clients and its parameters.
 type filter struct {
 	condition string
 	args      []any
 }
 
-// searchFilter says which clients a search finds. Two characters are too few
-// for the trigrams; then every client is looked at.
+// arg adds a parameter and returns its name.
+func (f *filter) arg(value any) string {
+	f.args = append(f.args, value)
+	return "?" + strconv.Itoa(len(f.args))
+}
+
+// searchFilter says which clients a search finds. Who has the characters of a
+// piece is looked up, if they are two or more; of one character every client is
+// looked at.
 func searchFilter(search string) filter {
 	term := fold(strings.TrimSpace(search))
 	if term == "" {
-		return filter{`coalesce(?1, ?2, ?3) is null`, []any{nil, nil, nil}}
+		return filter{condition: "true"}
 	}
-	const matches = `(instr(search, ?1) > 0 or (?2 <> '' and instr(search, ?2) > 0))`
-	number := phoneDigits(term)
-	if utf8.RuneCountInString(term) < 3 || (number != "" && len(number) < 3) {
-		return filter{matches + ` and ?3 is null`, []any{term, number, nil}}
+	var f filter
+	pieces := []string{term}
+	f.condition = "instr(search, " + f.arg(term) + ") > 0"
+	if number := phoneDigits(term); number != "" && number != term {
+		pieces = append(pieces, number)
+		f.condition += " or instr(search, " + f.arg(number) + ") > 0"
 	}
-	query := "(" + trigrams(term) + ")"
-	if number != "" {
-		query += " OR (" + trigrams(number) + ")"
+	var known []string
+	for _, piece := range pieces {
+		switch utf8.RuneCountInString(piece) {
+		case 1:
+			return f
+		case 2:
+			known = append(known, "seq in (select doc from client_trigram_places where term between "+
+				f.arg(piece)+" and "+f.arg(piece+string(utf8.MaxRune))+")")
+			if piece == digits(piece) {
+				known = append(known, f.match(endings(piece)))
+			}
+		default:
+			known = append(known, f.match(trigrams(piece)))
+		}
 	}
-	return filter{
-		`seq in (select rowid from client_trigrams where client_trigrams match ?3) and ` + matches,
-		[]any{term, number, query},
-	}
+	f.condition = "(" + strings.Join(known, " or ") + ") and (" + f.condition + ")"
+	return f
+}
+
+func (f *filter) match(query string) string {
+	return "seq in (select rowid from client_trigrams where client_trigrams match " + f.arg(query) + ")"
+}
+
+// pageOf reads a page of the clients that a filter finds. The page is complete
+// before its first row comes out: only until then does SQLite heed a context
+// that ends.
+func pageOf(f *filter, limit int, before int64) string {
+	return `
+		with page as materialized (` + selectClients + `
+			where ` + f.condition + ` order by name, id limit ` + f.arg(limit) + ` offset ` + f.arg(before) + `)
+		select * from page order by name, id`
 }
 
 // ListClients implements [persistence.Clients].
@@ -90,7 +134,6 @@ func (s *Store) ListClients(ctx context.Context, q messages.ClientQuery) ([]mess
 	if before >= int64(total) {
 		return []messages.Client{}, total, nil
 	}
-	clients, err := s.clients(ctx, `where `+f.condition+` order by name, id limit ?4 offset ?5`,
-		append(f.args, q.Limit, before)...)
+	clients, err := s.clients(ctx, pageOf(&f, q.Limit, before), f.args...)
 	return clients, total, err
 }

@@ -15,6 +15,7 @@ func searchPromises() []promise {
 		{"A page past the end is empty and the count still right", searchPastEnd},
 		{"Name, phone and e-mail are searched without regard to case", searchFields},
 		{"The digits of a number are found however it is spelled", searchPhone},
+		{"Two characters are found wherever they stand", searchTwo},
 		{"Digits in a name do not find phone numbers", searchDigitsInName},
 		{"Wildcards, quotes and operators are taken literally", searchLiterals},
 		{"What was updated is found as it is now", searchUpdated},
@@ -117,6 +118,23 @@ func searchPhone(t *testing.T, s persistence.Store) {
 	wantFound(t, s, "901 820", "B")
 	wantFound(t, s, "(030) 901-820", "B")
 	wantFound(t, s, "415 555 0124")
+}
+
+func searchTwo(t *testing.T, s persistence.Store) {
+	addNamed(
+		t, s,
+		messages.Client{Name: "Ab", Phone: "+1 4155 5501-4 7", Email: "yz"},
+		messages.Client{Name: "Bo xü", Phone: "61"},
+		messages.Client{Name: "Ka🎯é", Email: "q%_r@example.com"},
+		messages.Client{Name: "qw"},
+	)
+	for search, want := range map[string][]string{
+		"aB": {"Ab"}, "YZ": {"Ab"}, "o x": {"Bo xü"}, "XÜ": {"Bo xü"}, "🎯É": {"Ka🎯é"}, "a🎯": {"Ka🎯é"},
+		"%_": {"Ka🎯é"}, "m": {"Ka🎯é"}, "qw": {"qw"}, "wq": nil, "zz": nil, "b+": nil,
+		"47": {"Ab"}, "4 7": {"Ab"}, "(4)": {"Ab"}, "61": {"Bo xü"}, "6-1": {"Bo xü"}, "55": {"Ab"}, "14": {"Ab"}, "74": nil, "16": nil,
+	} {
+		wantFound(t, s, search, want...)
+	}
 }
 
 func searchDigitsInName(t *testing.T, s persistence.Store) {

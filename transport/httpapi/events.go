@@ -84,12 +84,10 @@ type stream struct {
 func (s *stream) begin() {
 	_ = s.to.SetReadDeadline(time.Time{}) // else the server takes a quiet reader for a gone one
 	h := s.x.w.Header()
-	h["Content-Type"] = eventStreamType
-	h["X-Accel-Buffering"] = []string{"no"} // nginx would collect frames
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("X-Accel-Buffering", "no") // nginx would collect frames
 	s.x.writeHeader(http.StatusOK)
 }
-
-var eventStreamType = []string{"text/event-stream; charset=utf-8"} // never written to
 
 // send writes frames through to the reader. An error means that the reader is
 // gone, or has not read for too long.

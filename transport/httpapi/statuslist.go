@@ -41,12 +41,12 @@ func (a *API) listStatuses(_ context.Context, x *exchange) error {
 		return err
 	}
 	h := x.w.Header()
-	h["Cache-Control"], h["Vary"] = revalidate, varyEncoding
+	revalidate(h)
 	if zipped {
 		tag += gzipSuffix
-		h["Content-Encoding"] = gzipEncoding
+		h.Set("Content-Encoding", "gzip")
 	}
-	h["Etag"] = []string{`"` + tag + `"`}
+	h.Set("Etag", `"`+tag+`"`)
 	x.write(http.StatusOK, body)
 	return nil
 }
@@ -100,7 +100,7 @@ func (x *exchange) writeTagged(body []byte, tag string) {
 		return
 	}
 	h := x.w.Header()
-	h["Cache-Control"] = revalidate
+	h.Set("Cache-Control", "private, no-cache") // the compressing wrapper adds Vary
 	h.Set("Etag", `"`+tag+`"`)
 	x.write(http.StatusOK, body)
 }
@@ -112,18 +112,17 @@ func (x *exchange) unchanged(ifNoneMatch []string, tag string) bool {
 		return false
 	}
 	h := x.w.Header()
-	h["Cache-Control"], h["Vary"] = revalidate, varyEncoding
-	h["Etag"] = []string{had}
+	revalidate(h)
+	h.Set("Etag", had)
 	x.writeHeader(http.StatusNotModified)
 	return true
 }
 
-// Header values that many answers share. They are never written to.
-var (
-	revalidate   = []string{"private, no-cache"} // keep it, but ask each time
-	varyEncoding = []string{"Accept-Encoding"}
-	gzipEncoding = []string{"gzip"}
-)
+// revalidate lets a caller keep an answer, but ask each time.
+func revalidate(h http.Header) {
+	h.Set("Cache-Control", "private, no-cache")
+	h.Set("Vary", "Accept-Encoding")
+}
 
 // matching finds tag in the If-None-Match lines, and says how the caller
 // spelled it: as plain or as compressed. "W/" does not matter here (RFC 9110,

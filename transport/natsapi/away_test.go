@@ -157,7 +157,7 @@ func TestNodesAgreeAfterNATSWasAway(t *testing.T) {
 	if took := time.Since(killed); took > time.Second {
 		t.Errorf("stale after %s only", took)
 	}
-	for i := range 20 {
+	for i := range 3 { // what matters is the way back, not how fast a backlog drains
 		events += callsFrom(outbox, 50, i+1, 1)
 		a.Wake()
 		b.Wake()

@@ -79,9 +79,10 @@ func TestStreamThatCannotServe(t *testing.T) {
 			}
 			cfg := newStream(bus.cfg.Stream)
 			change(&cfg)
-			if _, err := bus.js.CreateStream(t.Context(), cfg); err != nil {
-				t.Fatal(err)
-			}
+			waitFor(t, 10*time.Second, "the server has removed the old one's files", func() bool {
+				_, err := bus.js.CreateStream(t.Context(), cfg)
+				return err == nil
+			})
 			err := ensure(t, bus, StreamConfig{})
 			if err == nil || !strings.Contains(strings.ReplaceAll(err.Error(), `"`, "'"), name) {
 				t.Errorf("got %v, want something about %s", err, name)
