@@ -6,7 +6,7 @@ BIN      := bin/dibs
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-short fuzz bench lint fmt clean
+.PHONY: help run build test test-short fuzz bench screenshots lint fmt clean
 
 help: ## Show this list
 	@echo "Usage: make <target>"
@@ -20,12 +20,12 @@ build: ## Build bin/dibs (needs nothing but Go)
 	@scripts/check-go.sh
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/dibs
 
-test: ## Everything that must hold; installs Postgres for the tests where it may
+test: ## Everything that must hold; installs Postgres and Chromium for the tests where it may
 	@scripts/test.sh
 
 test-short: ## The quick part, under a minute: no races looked for, no long faults
 	@scripts/check-go.sh
-	@scripts/ensure-test-tools.sh
+	@scripts/ensure-test-tools.sh --no-cc
 	$(GO) test -short ./...
 
 fuzz: ## Every fuzz target for a while each (FUZZTIME=10s)
@@ -36,6 +36,11 @@ bench: ## The engine against what people would write instead, on a private Postg
 	@scripts/ensure-test-tools.sh
 	cd bench && $(GO) run . $(BENCH_ARGS)
 
+screenshots: ## Pictures of the page, as the browser tests see it, into docs/screenshots
+	@scripts/check-go.sh
+	@scripts/ensure-test-tools.sh
+	$(GO) test -count=1 -run 'TestPages|TestScenario3' ./integration/browser -screenshots "$(CURDIR)/docs/screenshots"
+
 lint: ## Linters, pinned in tools/go.mod; the first run compiles them (minutes)
 	@scripts/check-go.sh
 	@scripts/lint.sh
@@ -45,4 +50,3 @@ fmt: ## Format the code
 
 clean: ## Remove what was built; the data folder stays
 	rm -rf bin .cache
-	$(GO) clean -testcache

@@ -23,7 +23,7 @@ type clientShell struct {
 func (s *clientShell) start(self *actor.PID) {
 	id, p := s.system.clients.whoIs(self)
 	s.place = p
-	s.state = client.New(messages.ClientID{UUID: id}, s.system.incarnations.Add(1))
+	s.state = client.New(messages.ClientID{UUID: id}, s.system.incarnations.Add(1), s.system.config.Shared)
 }
 
 func (s *clientShell) Receive(ctx actor.Context) {
@@ -88,5 +88,5 @@ func (s *clientShell) abandon() {
 	for _, r := range reservations {
 		s.system.clients.sendIfAwake(r.Client.UUID, r)
 	}
-	s.state, s.handling = client.New(s.state.Client, 0), nil
+	s.state, s.handling = client.New(s.state.Client, 0, s.state.Shared), nil
 }

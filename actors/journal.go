@@ -123,6 +123,8 @@ func (w *writer) commit(batch []entry) []messages.Outcome {
 			return append(w.commit(batch[:n/2]), w.commit(batch[n/2:])...)
 		}
 		return []messages.Outcome{{Kind: messages.OutcomeRefused}}
+	case messages.CodeOverloaded: // too much contention; the store is well
+		return allOutcomes(len(batch), messages.OutcomeNotApplied)
 	case messages.CodeUnavailable:
 		w.gate.shut(err)
 		return allOutcomes(len(batch), messages.OutcomeNotApplied)

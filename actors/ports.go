@@ -10,7 +10,8 @@ import (
 // Journal is the store as the journal actors need it. Implementations are safe
 // for concurrent use. An error with messages.CodeUnavailable says that nothing
 // of the batch was applied and never will be; with messages.CodeBadRequest, the
-// same, because of what one of the writes says; any other error, that it is
+// same, because of what one of the writes says; with messages.CodeOverloaded, the
+// same, because of contention; any other error, that it is
 // unknown. Durability: what Commit returned outcomes for is on stable storage.
 type Journal interface {
 	Commit(ctx context.Context, batch []messages.Write) ([]messages.Outcome, error)

@@ -30,6 +30,10 @@ type Config struct {
 	// Journals is how many batches may be committed at the same time; zero is
 	// two. A store with one writer wants one.
 	Journals int
+	// Shared says that other processes write to the same store. Then nothing is
+	// answered from memory: a refusal and a question about availability cost a
+	// read.
+	Shared bool
 	// SweepEvery is how often expired leases are looked for; zero is a second.
 	SweepEvery time.Duration
 	// RetireAfter is how long an actor stays awake unused, at least; zero is a

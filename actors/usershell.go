@@ -22,9 +22,9 @@ type userShell struct {
 func (s *userShell) start(self *actor.PID) {
 	id, p := s.system.users.whoIs(self)
 	s.place, s.incarnation = p, s.system.incarnations.Add(1)
-	s.state = user.State{User: messages.UserID{UUID: id}}
+	s.state = user.State{User: messages.UserID{UUID: id}, Shared: s.system.config.Shared}
 	if p.writing {
-		s.state = user.Recover(s.state.User)
+		s.state = s.state.Recover()
 	}
 }
 
@@ -107,5 +107,5 @@ func (s *userShell) abandon() {
 	for _, q := range questions {
 		s.system.users.sendIfAwake(q.User.UUID, q)
 	}
-	s.state, s.handling = user.State{User: s.state.User}, nil
+	s.state, s.handling = s.state.Forget(), nil
 }

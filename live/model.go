@@ -26,7 +26,8 @@ type Config struct {
 	// may take to arrive, so that they do not count as drift. Default 250 ms.
 	Settle time.Duration
 	// WakeEvery is the least time between two wakes of all readers: what
-	// happens in between reaches them together. Default 15 ms.
+	// happens in between reaches them together. Default 20 ms: at 400 events a
+	// second, waking 1,000 readers for each would take more than two cores.
 	WakeEvery time.Duration
 	PingEvery time.Duration // between heartbeats; default 15 s
 	// RingBytes bounds the frames that are kept for readers which lag or come
@@ -46,7 +47,7 @@ func (c *Config) setDefaults() error {
 	}
 	for d, otherwise := range map[*time.Duration]time.Duration{
 		&c.ReconcileEvery: 30 * time.Second, &c.Settle: 250 * time.Millisecond,
-		&c.WakeEvery: 15 * time.Millisecond, &c.PingEvery: 15 * time.Second,
+		&c.WakeEvery: 20 * time.Millisecond, &c.PingEvery: 15 * time.Second,
 	} {
 		if *d <= 0 {
 			*d = otherwise

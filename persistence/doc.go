@@ -13,8 +13,10 @@
 // Failure rules. A batch is one transaction: all of it or nothing. Commit
 // returns an error only for the batch as a whole, and that error says what is
 // known: [messages.CodeUnavailable] means that nothing was applied and nothing
-// ever will be; [messages.CodeBadRequest], the same, because of what one of the
-// writes says; [messages.CodeOutcomeUnknown], that it cannot be told. An error
+// ever will be; [messages.CodeOverloaded], the same, because others were in the
+// way of this batch again and again, while the store is well;
+// [messages.CodeBadRequest], the same, because of what one of the writes says;
+// [messages.CodeOutcomeUnknown], that it cannot be told. An error
 // of any other kind counts as unknown. What becomes
 // of one write of a batch (lost to a unique index, no such client) is an
 // outcome, not an error.

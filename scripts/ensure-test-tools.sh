@@ -1,15 +1,21 @@
 #!/usr/bin/env bash
 # Makes sure that what the tests need besides Go is here: Postgres (its server
-# programs; the tests start a private cluster of their own), a C compiler (the
-# race detector links with it) and curl (the README's walk-through).
+# programs; the tests start a private cluster of their own), Chromium (the tests
+# of the page), a C compiler (the race detector links with it) and curl (the
+# README's walk-through).
+#
+# With --no-cc a C compiler is not asked for: without -race nothing needs it.
 #
 # Installs the distribution's packages where that needs no question: Debian or
-# a relative of it, as root or with password-less sudo. Anywhere else it says
+# a relative of it, as root or with password-less sudo. Ubuntu's chromium
+# package is not the browser, so there that one is left to the user. Anywhere else it says
 # what is missing and how to get it, and fails: a test that is left out in
 # silence proves nothing.
 set -euo pipefail
 
 readonly min_postgres=15
+with_cc=yes
+if [ "${1:-}" = --no-cc ]; then with_cc=no; fi
 
 # has_postgres looks where the tests look (persistence/pgtest): on the PATH,
 # where pg_config points to, and where Debian keeps the programs off the PATH.
@@ -27,7 +33,18 @@ has_postgres() {
 }
 
 need_postgres() { ! has_postgres; }
-need_cc() { ! command -v "$(go env CC 2>/dev/null || echo cc)" >/dev/null 2>&1; }
+# need_chromium looks under the names that the tests look under
+# (integration/browser). What must answer is the program itself: Ubuntu has a
+# command of that name which only says where to get it.
+need_chromium() {
+	local name
+	for name in chromium chromium-browser google-chrome google-chrome-stable; do
+		if "$name" --version >/dev/null 2>&1; then return 1; fi
+	done
+	return 0
+}
+
+need_cc() { [ "$with_cc" = yes ] && ! command -v "$(go env CC 2>/dev/null || echo cc)" >/dev/null 2>&1; }
 need_curl() { ! command -v curl >/dev/null 2>&1; }
 
 # as_root prints the command that runs others as root, or fails. For root
@@ -70,9 +87,17 @@ install_postgres() {
 	return "$rc"
 }
 
+# install_chromium takes Debian's package. Ubuntu's of the same name fetches a
+# snap, which can neither run in a container nor see the tests' folders.
+install_chromium() {
+	grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null && return 1
+	install_packages chromium
+}
+
 missing() {
 	local list=()
 	if need_postgres; then list+=("PostgreSQL $min_postgres or later (initdb, postgres)"); fi
+	if need_chromium; then list+=("Chromium (for the tests of the page)"); fi
 	if need_cc; then list+=("a C compiler (for go test -race)"); fi
 	if need_curl; then list+=("curl"); fi
 	[ ${#list[@]} -gt 0 ] && printf '  - %s\n' "${list[@]}"
@@ -83,11 +108,15 @@ explain() {
 The tests need what is not on this machine:
 $(missing)
 How to get it:
-  Debian, Ubuntu   sudo apt-get install postgresql gcc libc6-dev curl
+  Debian           sudo apt-get install postgresql chromium gcc libc6-dev curl
                    (Postgres older than $min_postgres there: https://wiki.postgresql.org/wiki/Apt)
-  Fedora, RHEL     sudo dnf install postgresql-server gcc curl
-  Alpine           sudo apk add postgresql gcc musl-dev curl
+  Ubuntu           sudo apt-get install postgresql gcc libc6-dev curl
+                   Chromium is a snap there: sudo snap install chromium, or install Google
+                   Chrome's package (https://www.google.com/chrome/)
+  Fedora, RHEL     sudo dnf install postgresql-server chromium gcc curl
+  Alpine           sudo apk add postgresql chromium gcc musl-dev curl
   macOS            brew install postgresql@17 (and put its bin folder on the PATH)
+                   Chromium or Chrome, with a command "chromium" on the PATH that starts it
                    xcode-select --install
 No server has to be running: the tests start one of their own in a temporary folder.
 EOF
@@ -105,6 +134,7 @@ main() {
 	if need_cc; then install_packages gcc libc6-dev || explain; fi
 	if need_curl; then install_packages curl ca-certificates || explain; fi
 	if need_postgres; then install_postgres || explain; fi
+	if need_chromium; then install_chromium || explain; fi
 	if missing >/dev/null; then explain; fi
 }
 

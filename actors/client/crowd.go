@@ -57,10 +57,10 @@ func (t *turn) refuseAll(ws []waiter) {
 	}
 }
 
-// answerChecks gives all who asked about availability the same answer. Only
-// for a free client, where nobody else waits.
-func (t *turn) answerChecks(a messages.Availability) {
-	for _, w := range t.takeWaiting() {
+// answerChecks gives all of ws, who asked about availability, the same answer.
+// Only for a free client, where nobody waits for anything else.
+func (t *turn) answerChecks(ws []waiter, a messages.Availability) {
+	for _, w := range ws {
 		t.emit(Reply{To: w.asker, Availability: a})
 	}
 }
@@ -81,11 +81,7 @@ func (t *turn) admitNext() {
 		return
 	}
 	t.setCrowd(crowd{waiting: all})
-	if t.verified {
-		t.answerChecks(messages.Availability{})
-	} else {
-		t.lookUp()
-	}
+	t.lookAgain()
 }
 
 // leave drops the reservation that waits for call.

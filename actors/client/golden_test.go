@@ -17,7 +17,7 @@ import (
 // the transcripts anew.
 func TestTranscripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
-		p := &player{now: script.Epoch, state: client.New(script.Client(1), 0)}
+		p := &player{now: script.Epoch, state: client.New(script.Client(1), 0, false)}
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			p.t, p.d = t, d
 			return p.play()
@@ -40,6 +40,10 @@ func (p *player) play() string {
 			p.t.Fatal(err)
 		}
 		p.now = p.now.Add(d)
+		return ""
+	}
+	if p.d.Cmd == "shared" { // the store, from the next life on
+		p.state = client.New(script.Client(1), 0, true)
 		return ""
 	}
 	var effects []client.Effect

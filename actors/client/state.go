@@ -24,6 +24,9 @@ const RemindAfter = time.Second
 // State is all that a client actor remembers. It is never changed in place.
 type State struct {
 	Client messages.ClientID
+	// Shared says that other processes write to the same store: claims may pass
+	// by here, and a free client is never verified.
+	Shared bool
 
 	phase    Phase
 	verified bool // free: the store was read, and every claim since passed through here
@@ -48,7 +51,7 @@ type holder struct {
 // crowd is everybody who waits. It is replaced, never changed.
 type crowd struct {
 	waiting []waiter  // in the order in which they came; the next question is theirs
-	asked   []waiter  // whom the question under way serves
+	asked   []waiter  // whom the question, or the read, under way serves
 	askedAt time.Time // when that question was asked
 	serial  uint64    // of that question
 }
@@ -63,8 +66,8 @@ type waiter struct {
 
 // New returns the state of a client actor that wakes up: free, and unverified.
 // No two lives of actors of the same client have the same incarnation.
-func New(c messages.ClientID, incarnation uint32) State {
-	return State{Client: c, serial: uint64(incarnation) << 32}
+func New(c messages.ClientID, incarnation uint32, shared bool) State {
+	return State{Client: c, Shared: shared, serial: uint64(incarnation) << 32}
 }
 
 // Phase returns who has the client.

@@ -48,7 +48,8 @@ func (t *turn) free(m Message) {
 	case LookUpFailed:
 		if m.Serial == t.looking {
 			t.looking = 0
-			t.answerChecks(messages.Availability{Code: messages.CodeUnavailable})
+			t.answerChecks(t.takeAsked(), messages.Availability{Code: messages.CodeUnavailable})
+			t.lookAgain()
 		}
 	case messages.Confirm:
 		// A reservation that was given up as overdue, committed after all.
@@ -160,11 +161,25 @@ func (t *turn) check(m Check) {
 	}
 }
 
-// lookUp reads the store. What an earlier read says does not count any more.
+// lookUp reads the store, on behalf of all who wait. What an earlier read says
+// does not count any more.
 func (t *turn) lookUp() {
 	t.serial++
 	t.looking = t.serial
+	t.crowd = &crowd{asked: slices.Concat(t.crowd.asked, t.crowd.waiting), askedAt: t.now, serial: t.serial}
 	t.emit(LookUp{Serial: t.serial})
+}
+
+// lookAgain serves those who came while the store was being read: what it said
+// may be older than their question.
+func (t *turn) lookAgain() {
+	switch {
+	case t.crowd == nil:
+	case t.verified:
+		t.answerChecks(t.takeWaiting(), messages.Availability{})
+	default:
+		t.lookUp()
+	}
 }
 
 func (t *turn) lookedUp(m LookedUp) {
@@ -174,13 +189,16 @@ func (t *turn) lookedUp(m LookedUp) {
 	t.looking = 0
 	switch {
 	case !m.Exists:
-		t.answerChecks(messages.Availability{Code: messages.CodeClientNotFound})
+		t.answerChecks(t.takeAsked(), messages.Availability{Code: messages.CodeClientNotFound})
+		t.lookAgain()
 	case m.Claim == nil:
-		t.verified = true
-		t.answerChecks(messages.Availability{})
+		t.verified = !t.Shared
+		t.answerChecks(t.takeAsked(), messages.Availability{})
+		t.lookAgain()
 	default:
-		// The read may be older than the release: the holder knows.
+		asked := t.takeAsked() // before the read began: to them it is true
 		t.becomeHeld(*m.Claim)
+		t.refuseAll(asked)
 		t.ask()
 	}
 }

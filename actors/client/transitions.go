@@ -13,6 +13,7 @@ import (
 func (t *turn) becomeReserved(user messages.UserID, call messages.CallID) {
 	t.from(Free)
 	t.looking = 0 // what a read says now may be older than this claim
+	t.mergeCrowd()
 	t.phase, t.holder = Reserved, &holder{user: user, call: call, since: t.now}
 	t.toUser(user, messages.Reserved{User: user, Call: call})
 }
@@ -21,17 +22,22 @@ func (t *turn) becomeHeld(claim messages.HeldClaim) {
 	t.from(Free, Reserved, Held)
 	t.phase, t.verified, t.looking = Held, false, 0
 	t.holder = &holder{user: claim.UserID, call: claim.ID, held: claim}
-	if t.crowd != nil {
-		// A question about an earlier holder serves nobody now.
-		t.setCrowd(crowd{waiting: slices.Concat(t.crowd.asked, t.crowd.waiting)})
-	}
+	t.mergeCrowd()
 }
 
 // becomeFree forgets the holder. verified says whether it is known that the
 // store has no claim on the client either.
 func (t *turn) becomeFree(verified bool) {
 	t.from(Reserved, Held)
-	t.phase, t.verified, t.holder = Free, verified, nil
+	t.phase, t.verified, t.holder = Free, verified && !t.Shared, nil
+}
+
+// mergeCrowd lets all wait for the next question: the one under way, about an
+// earlier state of affairs, serves nobody now.
+func (t *turn) mergeCrowd() {
+	if t.crowd != nil {
+		t.setCrowd(crowd{waiting: slices.Concat(t.crowd.asked, t.crowd.waiting)})
+	}
 }
 
 func (t *turn) from(allowed ...Phase) {

@@ -80,8 +80,8 @@ func (w *world) checkAvailability(r *request) {
 		return
 	}
 	// Said to be available: no acknowledged call may have lasted throughout.
-	// This rests on the confirmation being in the client actor's mailbox
-	// before the answer leaves, which is so in one process only.
+	// In one process this rests on the confirmation being in the client actor's
+	// mailbox before the answer leaves.
 	if !w.mailboxes {
 		return
 	}

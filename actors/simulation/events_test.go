@@ -58,14 +58,14 @@ func (w *world) happen(events []event) {
 }
 
 func (w *world) command() {
-	u, c := w.rng.IntN(len(w.users)), w.rng.IntN(len(w.clients))
+	u, c := w.rng.IntN(w.people), w.rng.IntN(w.leads)
 	r := &request{user: script.User(u), client: script.Client(c)}
 	var key *messages.Key
 	if w.rng.IntN(4) == 0 {
 		// One of few keys, each for one command: the same key may come again.
 		n := w.rng.IntN(5)
 		r.key = fmt.Sprintf("u%d-start-%d", u, n)
-		r.client = script.Client(n % len(w.clients))
+		r.client = script.Client(n % w.leads)
 		key = &messages.Key{Caller: "test", Value: r.key}
 	}
 	w.calls++
@@ -91,7 +91,7 @@ func (w *world) command() {
 }
 
 func (w *world) availability() {
-	w.ask(&request{client: script.Client(w.rng.IntN(len(w.clients)))})
+	w.ask(&request{client: script.Client(w.rng.IntN(w.leads))})
 }
 
 // commit lets the store take one write, in one of the ways in which that can
@@ -157,13 +157,13 @@ func (w *world) read() {
 			w.stepUser(r.user, user.LoadFailed{})
 			return
 		}
-		w.stepUser(r.user, user.Loaded{Claim: w.store.byUser[script.User(r.user)].held()})
+		w.stepUser(r.user, user.Loaded{Claim: w.store.byUser[w.users[r.user].state.User].held()})
 	case failed:
 		w.stepClient(r.client, client.LookUpFailed{Serial: r.serial})
 	default:
 		// The answer may be older than its delivery: it travels.
 		w.send("store", fmt.Sprintf("c%d", r.client), client.LookedUp{
-			Serial: r.serial, Exists: true, Claim: w.store.byClient[script.Client(r.client)].held(),
+			Serial: r.serial, Exists: true, Claim: w.store.byClient[w.clients[r.client].state.Client].held(),
 		})
 	}
 }
@@ -188,7 +188,7 @@ func (w *world) remind() {
 
 func (w *world) sweep() {
 	for _, r := range w.store.expired(w.now) {
-		w.send("sweeper", fmt.Sprintf("u%d", userIndex(r.call.UserID)), user.Command{
+		w.send("sweeper", w.userAt(w.rng.IntN(w.nodes), r.call.UserID), user.Command{
 			Do: messages.ExpireCall{User: r.call.UserID, Call: r.call.ID, Token: r.call.Token},
 		})
 	}
@@ -205,9 +205,9 @@ func (w *world) giveUp() {
 		}
 		r.gaveUp = true
 		if r.do == nil {
-			w.send("caller", fmt.Sprintf("c%d", clientIndex(r.client)), client.GiveUp{Asker: r})
+			w.send("caller", w.clientAt(r.node, r.client), client.GiveUp{Asker: r})
 		} else {
-			w.send("caller", fmt.Sprintf("u%d", userIndex(r.user)), user.GiveUp{Asker: r})
+			w.send("caller", w.userAt(r.node, r.user), user.GiveUp{Asker: r})
 		}
 		return
 	}
@@ -218,9 +218,9 @@ func (w *world) panicUser() {
 	n := w.rng.IntN(len(w.users))
 	u := w.users[n]
 	askers, questions := u.state.Waiting()
-	u.state, u.incarnation = user.State{User: script.User(n)}, u.incarnation+1
+	u.state, u.incarnation = u.state.Forget(), u.incarnation+1
 	if u.writing {
-		u.state = user.Recover(script.User(n))
+		u.state = u.state.Recover()
 	}
 	for _, a := range askers {
 		if r, ok := a.(*request); ok && r != nil {
@@ -232,16 +232,16 @@ func (w *world) panicUser() {
 	}
 }
 
-func (c *clientActor) wake(n int) {
+func (c *clientActor) wake() {
 	c.incarnation++
-	c.state = client.New(script.Client(n), c.incarnation)
+	c.state = client.New(c.state.Client, c.incarnation, c.state.Shared)
 }
 
 func (w *world) panicClient() {
 	n := w.rng.IntN(len(w.clients))
 	c := w.clients[n]
 	askers, reservations := c.state.Waiting()
-	c.wake(n)
+	c.wake()
 	for _, a := range askers {
 		r := a.(*request)
 		r.availability.Code = messages.CodeOutcomeUnknown
@@ -255,10 +255,10 @@ func (w *world) panicClient() {
 func (w *world) retire() {
 	n := w.rng.IntN(len(w.users))
 	if u := w.users[n]; u.state.CanStop() {
-		u.state, u.incarnation = user.State{User: script.User(n)}, u.incarnation+1
+		u.state, u.incarnation = u.state.Forget(), u.incarnation+1
 	}
 	n = w.rng.IntN(len(w.clients))
 	if c := w.clients[n]; c.state.CanStop() {
-		c.wake(n)
+		c.wake()
 	}
 }

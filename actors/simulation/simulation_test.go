@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/dibs-calls/dibs/actors/client"
-	"github.com/dibs-calls/dibs/actors/internal/script"
 	"github.com/dibs-calls/dibs/actors/user"
 	"github.com/dibs-calls/dibs/messages"
 )
@@ -25,8 +24,9 @@ func TestInterleavings(t *testing.T) {
 		first, seeds = *seedFlag, *seedFlag
 	}
 	for name, m := range map[string]mode{
-		"one process":   {faults: true, mailboxes: true},
-		"several nodes": {faults: true},
+		"one process":    {faults: true, mailboxes: true, nodes: 1},
+		"slow messages":  {faults: true, nodes: 1},
+		"a shared store": {faults: true, mailboxes: true, nodes: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for seed := first; seed <= seeds; seed++ {
@@ -40,7 +40,7 @@ func TestInterleavings(t *testing.T) {
 // two people from calling one client.
 func TestInterleavingsWithoutFaults(t *testing.T) {
 	for seed := uint64(1); seed <= 600; seed++ {
-		if w := run(t, seed, mode{mailboxes: true}); w.store.lostRace > 0 {
+		if w := run(t, seed, mode{mailboxes: true, nodes: 1}); w.store.lostRace > 0 {
 			t.Fatalf("seed %d: %d claims were stopped by an index only", seed, w.store.lostRace)
 		}
 	}
@@ -107,7 +107,7 @@ func (w *world) checkEnding() {
 		w.t.Fatalf("I5: %d calls never ended", n)
 	}
 	for n := range w.clients {
-		r := &request{client: script.Client(n)}
+		r := &request{client: w.clients[n].state.Client}
 		w.ask(r)
 		w.quiesce()
 		if r.answered == 0 || r.availability != (messages.Availability{}) {

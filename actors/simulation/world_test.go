@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/dibs-calls/dibs/actors/client"
 	"github.com/dibs-calls/dibs/actors/internal/script"
 	"github.com/dibs-calls/dibs/actors/user"
@@ -15,6 +17,7 @@ import (
 // request is one caller's question and what came back.
 type request struct {
 	name   string
+	node   int // where it is asked
 	user   messages.UserID
 	client messages.ClientID
 	do     any // a command, or nil for a question about availability
@@ -39,7 +42,10 @@ type clientActor struct {
 }
 
 // mode is what kind of world it is.
-type mode struct{ faults, mailboxes bool }
+type mode struct {
+	faults, mailboxes bool
+	nodes             int
+}
 
 // link carries messages from one actor to another in order.
 type link struct{ from, to string }
@@ -76,8 +82,13 @@ type world struct {
 	step      int
 	now       time.Time
 
+	// The actors of all nodes, those of the first node first. Every node has
+	// an actor for everybody; all nodes share the store.
 	users     []*userActor
 	clients   []*clientActor
+	people    int // users of a node
+	leads     int // clients of a node
+	nodes     int
 	links     map[link][]any
 	order     []link // of those that carry something, so that choosing is repeatable
 	writes    []write
@@ -94,17 +105,27 @@ func newWorld(t testing.TB, seed uint64, users, clients int, m mode) *world {
 		t: t, rng: rand.New(rand.NewPCG(seed, 1)), faults: m.faults, faulty: m.faults, mailboxes: m.mailboxes, now: script.Epoch,
 		links: map[link][]any{}, store: newStore(),
 	}
-	for i := range users {
-		w.users = append(w.users, &userActor{state: user.State{User: script.User(i)}})
+	w.people, w.leads, w.nodes = users, clients, m.nodes
+	shared := m.nodes > 1
+	for i := range users * m.nodes {
+		w.users = append(w.users, &userActor{state: user.State{User: script.User(i % users), Shared: shared}})
 	}
-	for i := range clients {
-		w.clients = append(w.clients, &clientActor{state: client.New(script.Client(i), 0)})
+	for i := range clients * m.nodes {
+		w.clients = append(w.clients, &clientActor{state: client.New(script.Client(i%clients), 0, shared)})
 	}
 	return w
 }
 
-func userIndex(u messages.UserID) int     { return int(u.UUID[14])<<8 | int(u.UUID[15]) }
-func clientIndex(c messages.ClientID) int { return int(c.UUID[14])<<8 | int(c.UUID[15]) }
+func number(id uuid.UUID) int { return int(id[14])<<8 | int(id[15]) }
+
+// userAt and clientAt name the actors of a node.
+func (w *world) userAt(node int, u messages.UserID) string {
+	return fmt.Sprintf("u%d", node*w.people+number(u.UUID))
+}
+
+func (w *world) clientAt(node int, c messages.ClientID) string {
+	return fmt.Sprintf("c%d", node*w.leads+number(c.UUID))
+}
 
 func (w *world) send(from, to string, m any) {
 	l := link{from, to}
@@ -153,7 +174,7 @@ func (w *world) stepUser(n int, m user.Message) {
 		case user.Reply:
 			w.answered(e.To.(*request), e.Answer)
 		case user.ToClient:
-			w.send(me, fmt.Sprintf("c%d", clientIndex(e.Client)), e.Message)
+			w.send(me, w.clientAt(n/w.people, e.Client), e.Message)
 		}
 	}
 }
@@ -174,7 +195,7 @@ func (w *world) stepClient(n int, m client.Message) {
 			r.availability = e.Availability
 			w.answered(r, messages.Answer{Code: e.Availability.Code})
 		case client.ToUser:
-			w.send(me, fmt.Sprintf("u%d", userIndex(e.User)), e.Message)
+			w.send(me, w.userAt(n/w.leads, e.User), e.Message)
 		}
 	}
 }
@@ -192,11 +213,12 @@ func (w *world) answered(r *request, a messages.Answer) {
 // ask sends a request to the actor that takes it.
 func (w *world) ask(r *request) {
 	r.asked = w.step
+	r.node = w.rng.IntN(w.nodes)
 	r.name = fmt.Sprintf("request %d %+v", len(w.requests), r.do)
 	w.requests = append(w.requests, r)
 	if r.do == nil {
-		w.send("caller", fmt.Sprintf("c%d", clientIndex(r.client)), client.Check{Asker: r})
+		w.send("caller", w.clientAt(r.node, r.client), client.Check{Asker: r})
 		return
 	}
-	w.send("caller", fmt.Sprintf("u%d", userIndex(r.user)), user.Command{Asker: r, Do: r.do})
+	w.send("caller", w.userAt(r.node, r.user), user.Command{Asker: r, Do: r.do})
 }

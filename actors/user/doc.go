@@ -32,6 +32,12 @@
 // was told of it, so that whoever hears the answer and asks the client actor
 // next is told the same.
 //
+// # A shared store
+//
+// With State.Shared other processes write to the same store, and no memory of
+// it can be trusted: every command, and every question about a held call, begins
+// with a read, and what was read is forgotten when it is answered.
+//
 // # Failure
 //
 // Whatever the store did not do for certain leaves the state as it was. When

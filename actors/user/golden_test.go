@@ -43,10 +43,14 @@ func (p *player) play() string {
 		p.now = p.now.Add(d)
 		return ""
 	}
+	if p.d.Cmd == "shared" { // the store, from the next life on
+		p.state = user.State{User: p.state.User, Shared: true}
+		return ""
+	}
 	if p.d.Cmd == "panic" {
-		p.state = user.State{User: p.state.User}
+		p.state = p.state.Forget()
 		if script.Has(p.d, "writing") {
-			p.state = user.Recover(p.state.User)
+			p.state = p.state.Recover()
 		}
 		return fmt.Sprintf("[%v]\n", p.state.Phase())
 	}

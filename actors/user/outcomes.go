@@ -102,7 +102,16 @@ func (t *turn) loaded(claim *messages.HeldClaim) {
 		return
 	}
 	t.answerQuestions()
-	t.next()
+	if !t.Shared {
+		t.next()
+		return
+	}
+	if len(t.queue) > 0 { // what was read is good for one command
+		c := t.queue[0]
+		t.queue = t.queue[1:]
+		t.begin(c)
+	}
+	t.forget()
 }
 
 // answerAfterDoubt is the answer to a command whose commit had an unknown
@@ -112,6 +121,9 @@ func (t *turn) answerAfterDoubt(w messages.Write) messages.Answer {
 	switch {
 	case w.Kind == messages.WriteClaim && mine:
 		return messages.Answer{Call: t.call()}
+	case w.Kind == messages.WriteClaim && t.Shared:
+		// It may have been committed, and ended elsewhere since.
+		return messages.Answer{Code: messages.CodeOutcomeUnknown}
 	case w.Kind == messages.WriteClaim && t.held != nil:
 		return messages.Answer{Code: messages.CodeUserOnCall, Call: t.call()}
 	case w.Kind == messages.WriteClaim, w.Kind == messages.WriteRelease && mine:
@@ -143,6 +155,8 @@ func (t *turn) tellClientAfterDoubt(w messages.Write) {
 // The machine must be resting.
 func (t *turn) settle(a messages.Answer) {
 	t.reply(t.finish(), a)
-	t.answerQuestions()
+	if !t.Shared { // else they wait for a read
+		t.answerQuestions()
+	}
 	t.next()
 }

@@ -37,6 +37,10 @@ const MaxQueue = 32
 // asleep. A State is never changed in place: Step returns a new one.
 type State struct {
 	User messages.UserID
+	// Shared says that other processes write to the same store: what is known
+	// is worth nothing once a command is answered, and every command begins
+	// with a read.
+	Shared bool
 
 	phase Phase
 	held  *held     // the committed call; nil in none, and while nothing is known
@@ -66,10 +70,13 @@ type work struct {
 	since   time.Time      // when that was
 }
 
-// Recover is the state of a user actor whose earlier life ended while a write
+// Recover is the state of the same user actor whose earlier life ended while a write
 // of its own was under way: nothing can be learned from the store before that
 // write is over, one way or the other.
-func Recover(u messages.UserID) State { return State{User: u, phase: Recovering} }
+func (s State) Recover() State { return State{User: s.User, Shared: s.Shared, phase: Recovering} }
+
+// Forget is the state of a user actor that knows nothing.
+func (s State) Forget() State { return State{User: s.User, Shared: s.Shared} }
 
 // Writing reports whether a write is under way; then [Written] is to come.
 func (s State) Writing() bool {

@@ -132,7 +132,7 @@ func (t *turn) claiming(m Message) {
 			t.ask(m)
 			return
 		}
-		t.tell(m)
+		t.meanwhile(m)
 	default:
 		t.meanwhile(m)
 	}
@@ -147,7 +147,7 @@ func (t *turn) ending(m Message) {
 			t.ask(m)
 			return
 		}
-		t.tell(m)
+		t.meanwhile(m)
 	default:
 		t.meanwhile(m)
 	}
@@ -177,6 +177,10 @@ func (t *turn) meanwhile(m Message) {
 	case GiveUp:
 		t.dequeue(m.Asker)
 	case messages.AskHolder:
+		if t.Shared && t.held != nil {
+			t.ask(m) // somebody else may have ended it
+			return
+		}
 		t.tell(m)
 	case messages.Reserved, messages.Refused:
 		// The answer to a reservation that was withdrawn meanwhile: the

@@ -111,8 +111,13 @@ func (t *turn) finish() Command {
 	return c
 }
 
-// next begins the waiting commands, until one has to wait for something.
+// next begins the waiting commands, until one has to wait for something. With
+// a shared store each begins with a read of its own.
 func (t *turn) next() {
+	if t.Shared {
+		t.forget()
+		return
+	}
 	for len(t.queue) > 0 && (t.phase == Idle || t.phase == OnCall) {
 		c := t.queue[0]
 		t.queue = t.queue[1:]
@@ -121,6 +126,19 @@ func (t *turn) next() {
 	if len(t.queue) == 0 {
 		t.queue = nil // let go of the array
 	}
+}
+
+// forget drops what is known, because others may be changing it, and reads it
+// again for those who wait.
+func (t *turn) forget() {
+	if t.phase != Idle && t.phase != OnCall {
+		return
+	}
+	if len(t.queue) > 0 || len(t.asked) > 0 {
+		t.becomeLoading()
+		return
+	}
+	t.phase, t.held = Asleep, nil
 }
 
 func (t *turn) enqueue(c Command) {

@@ -42,6 +42,7 @@ type node struct {
 	log      *slog.Logger
 	registry *prometheus.Registry
 
+	lost      <-chan error // somebody else has taken the database; nil: cannot happen
 	bus       *natsapi.Bus
 	publisher *natsapi.Publisher
 	model     *live.Model
@@ -64,6 +65,9 @@ func newRegistry() *prometheus.Registry {
 func (n *node) open(ctx context.Context) (err error) {
 	if err := os.MkdirAll(n.cfg.Store.Data, 0o700); err != nil {
 		return fmt.Errorf("the data folder: %w", err)
+	}
+	if err := n.occupy(ctx); err != nil {
+		return err
 	}
 	if n.bus, err = natsapi.Open(ctx, n.cfg.NATS.config(n.cfg.Store.Data, n.registry, n.log)); err != nil {
 		return err
@@ -89,6 +93,27 @@ func (n *node) open(ctx context.Context) (err error) {
 	return nil
 }
 
+// shared reports whether other servers may use the same database. They need a
+// NATS in common to hear of each other, so that is how it is said.
+func (n *node) shared() bool {
+	return n.cfg.Store.DatabaseURL != "" && n.cfg.NATS.URL != ""
+}
+
+// occupy keeps out servers that would not know of this one. The folder of the
+// built-in store has a lock of its own.
+func (n *node) occupy(ctx context.Context) (err error) {
+	store, ok := n.store.(interface {
+		Occupy(ctx context.Context, shared bool) (lost <-chan error, err error)
+	})
+	if !ok {
+		return nil
+	}
+	if n.lost, err = store.Occupy(ctx, n.shared()); err != nil {
+		return &exitError{exitUnavailable, fmt.Errorf("%w: several servers can share one if each is given the same --nats-url, by which they hear of each other", err)}
+	}
+	return nil
+}
+
 func (n *node) newEngine() *actors.System {
 	journals := 2
 	if n.cfg.Store.DatabaseURL == "" {
@@ -96,7 +121,7 @@ func (n *node) newEngine() *actors.System {
 	}
 	metrics := newEngineMetrics(n.registry)
 	engine := actors.NewSystem(actors.Config{
-		Journal: n.store, Reader: n.store, Logger: n.log, Observer: metrics, Journals: journals,
+		Journal: n.store, Reader: n.store, Logger: n.log, Observer: metrics, Journals: journals, Shared: n.shared(),
 		Committed: func(events []messages.Event) {
 			n.model.Committed(events)
 			n.publisher.Wake()
@@ -112,7 +137,7 @@ func (n *node) newServer() (*httpapi.Server, error) {
 		return nil, err
 	}
 	api, err := httpapi.New(httpapi.Config{
-		Calls: n.engine, Store: forgetful{n.store, n.engine}, Statuses: n.model, Live: n.model,
+		Calls: n.engine, Store: forgetful{n.store, n.engine}, Statuses: patient{n.model}, Live: n.model,
 		Passwords: passwords, Metrics: n.registry, Log: n.log,
 		Ready: n.ready, Reachable: n.engine.Reachable,
 		Region: n.cfg.DefaultRegion, BehindProxy: n.cfg.BehindProxy,
@@ -123,11 +148,9 @@ func (n *node) newServer() (*httpapi.Server, error) {
 	return httpapi.NewServer(api, httpapi.Limits{}, n.log), nil
 }
 
-// ready says why requests should go elsewhere, if so.
+// ready says why requests should go elsewhere, if so. Claims do not wait for the
+// read model; who asks for the list of users a moment after the start does.
 func (n *node) ready(ctx context.Context) error {
-	if !n.model.Loaded() {
-		return errors.New("the calls in progress are still being read")
-	}
 	return errors.Join(n.engine.Ready(), n.store.Ping(ctx), n.bus.Ready(ctx))
 }
 
@@ -149,28 +172,64 @@ func (n *node) serve(ctx context.Context, ready func(url string)) error {
 		return nil
 	case err := <-failed:
 		return fmt.Errorf("the server failed: %w", err)
+	case err := <-n.lost:
+		return fmt.Errorf("the connection to the database was away, and meanwhile: %w", err)
 	}
 }
 
 // stop stops the layers from the outside in, each with what it has under way.
+// Callers get half of the time: one that never ends its request must not keep
+// the rest from being written.
 func (n *node) stop() (err error) {
 	ctx, done := context.WithTimeout(context.Background(), n.cfg.ShutdownTimeout)
 	defer done()
 	if n.server != nil {
-		err = n.server.Shutdown(ctx)
+		callers, done := context.WithTimeout(ctx, n.cfg.ShutdownTimeout/2)
+		if err := n.server.Shutdown(callers); err != nil {
+			n.log.Warn("broke off requests that did not end in time")
+		}
+		done()
 	}
 	if n.engine != nil {
-		err = errors.Join(err, n.engine.Stop(ctx))
+		err = errors.Join(err, named("the engine", n.engine.Stop(ctx)))
 	}
 	if n.cancel != nil {
-		err = errors.Join(err, n.publisher.Stop(ctx))
+		err = errors.Join(err, named("the publisher of events", n.publisher.Stop(ctx)))
 		n.cancel()
 		n.background.Wait()
 	}
 	if n.bus != nil {
-		err = errors.Join(err, n.bus.Close(ctx))
+		err = errors.Join(err, named("NATS", n.bus.Close(ctx)))
 	}
 	return err
+}
+
+func named(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("stopping %s: %w", what, err)
+}
+
+// patient is the read model for whoever asks before it has read the store.
+type patient struct{ *live.Model }
+
+const firstRead = 4 * time.Second
+
+func (p patient) StatusTag(onCall bool) (string, error) {
+	p.wait()
+	return p.Model.StatusTag(onCall)
+}
+
+func (p patient) StatusBody(onCall, zipped bool) (body []byte, tag string, err error) {
+	p.wait()
+	return p.Model.StatusBody(onCall, zipped)
+}
+
+func (p patient) wait() {
+	for deadline := time.Now().Add(firstRead); !p.Loaded() && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // forgetful is the store, with a word to the engine when a client is gone.

@@ -87,7 +87,7 @@ func exitCode(err error) int {
 		return exitInterrupted
 	}
 	switch messages.CodeOf(err) {
-	case messages.CodeUnavailable, messages.CodeOutcomeUnknown:
+	case messages.CodeUnavailable, messages.CodeOverloaded, messages.CodeOutcomeUnknown:
 		return exitUnavailable
 	}
 	return exitFailed

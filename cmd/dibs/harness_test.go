@@ -29,7 +29,8 @@ type shell struct {
 
 // newShell has a data folder that does not exist yet.
 func newShell(t *testing.T) *shell {
-	return &shell{t: t, env: map[string]string{"DIBS_DATA": filepath.Join(t.TempDir(), "data")}, open: openStore}
+	env := map[string]string{"DIBS_DATA": filepath.Join(t.TempDir(), "data"), "DIBS_LISTEN": "127.0.0.1:0"}
+	return &shell{t: t, env: env, open: openStore}
 }
 
 // stores is a shell for each kind of store.

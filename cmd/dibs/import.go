@@ -108,7 +108,11 @@ func importFile[T any](ctx context.Context, c *cli, name string, dryRun bool, st
 		return err
 	}
 	if r.bad > 0 {
-		return &exitError{code: exitPartly, err: fmt.Errorf("%d bad lines are named above", r.bad)}
+		what := fmt.Sprintf("%d bad lines are", r.bad)
+		if r.bad == 1 {
+			what = "1 bad line is"
+		}
+		return &exitError{code: exitPartly, err: fmt.Errorf("%s named above", what)}
 	}
 	return nil
 }

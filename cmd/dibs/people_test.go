@@ -69,6 +69,22 @@ func TestUsers(t *testing.T) {
 			t.Errorf("list: %s", list)
 		}
 		checkAudit(t, store, "user.disabled")
+
+		sh.want(exitOK, "users", "disable", "ben@example.com")
+		ben, err := store.UserByEmail(t.Context(), "ben@example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		newest := sh.want(exitOK, "audit", "list", "--limit", "1", "--json").stdout
+		has(t, newest, `"by":"cli"`, `"action":"user.disabled"`, `"subject":"user:`+ben.ID.String()+`"`)
+		if strings.Count(newest, "\n") != 1 {
+			t.Errorf("more than the newest: %s", newest)
+		}
+		table := sh.want(exitOK, "audit", "list").stdout
+		if strings.Count(table, "user.disabled") != 2 {
+			t.Errorf("audit: %s", table)
+		}
+		sh.want(exitUsage, "audit", "list", "--limit", "0")
 	})
 }
 
@@ -112,6 +128,11 @@ func TestUsersImport(t *testing.T) {
 		}
 		has(t, sh.want(exitPartly, "users", "import", file).stdout, " 0 added, 3 in the store already")
 	})
+}
+
+func TestImportOfOneBadLine(t *testing.T) {
+	sh := newShell(t)
+	has(t, sh.want(exitPartly, "users", "import", sh.file("email\nana@example.com\nnowhere\n")).stderr, "1 bad line is named above")
 }
 
 // racing lets somebody else add a person just before the import does.

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/dibs-calls/dibs/auth"
 	"github.com/dibs-calls/dibs/persistence"
@@ -27,7 +30,11 @@ one-time password, once. The schema of the store is brought up to date.
 
 It does not listen beyond this machine without TLS, unless --behind-proxy says
 that something in front speaks TLS, and never while the demo's people, whose
-password everybody knows, can sign in.
+password everybody knows, can sign in. /metrics needs no token: a proxy in front
+should keep it inside.
+
+With --database-url the folder --data is still used: it holds the event stream
+(nats/), unless --nats-url names a NATS server.
 
 SIGTERM or Ctrl-C stops it cleanly: it accepts nothing new, finishes what is
 under way, and ends with 0. Killed at any moment, it loses nothing that was
@@ -56,16 +63,23 @@ acknowledged.`,
 func (c *cli) runServe(ctx context.Context, cfg serveConfig) (err error) {
 	log := cfg.logger(c.stderr)
 	cfg.Store.Logger, cfg.Store.Make, cfg.Store.Upgrade = log, true, true
-	store, err := c.open(ctx, cfg.Store)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, store.Close()) }()
+	// Before the store is opened, because that brings its schema up to date:
+	// not under a server that runs.
 	unlock, err := lockFolder(cfg.Store)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
+	// Before the administrator is made: the password of a start that fails
+	// would be told once, to a log that nobody keeps.
+	if err := tryListen(cfg.Listen); err != nil {
+		return err
+	}
+	store, err := c.open(ctx, cfg.Store)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
 	passwords, err := c.passwords()
 	if err != nil {
 		return err
@@ -101,11 +115,26 @@ func prepare(ctx context.Context, cfg serveConfig, store persistence.Store, pass
 	return "", nil
 }
 
+// tryListen finds out whether the server will be able to listen.
+func tryListen(address string) error {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("cannot listen on %s: the address is already in use: give another with --listen, or DIBS_LISTEN=127.0.0.1:8081", address)
+	case err != nil:
+		return fmt.Errorf("cannot listen on %s: %w", address, err)
+	}
+	return l.Close()
+}
+
 // lockFolder keeps a second server out of a folder: the built-in store is for
 // one. The lock ends with the process, however that ends.
 func lockFolder(cfg storeConfig) (unlock func() error, err error) {
 	if cfg.DatabaseURL != "" {
 		return func() error { return nil }, nil
+	}
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, unreachable(err)
 	}
 	lock := flock.New(filepath.Join(cfg.Data, "serve.lock"), flock.SetPermissions(0o600))
 	locked, err := lock.TryLock()

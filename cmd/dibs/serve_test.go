@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"regexp"
 	"strings"
 	"testing"
@@ -68,7 +69,7 @@ func TestDemo(t *testing.T) {
 		checkDemo(t, sh, sh.store())
 
 		// Later, without --demo, the accounts are still there.
-		for _, args := range []string{"--behind-proxy", "--behind-proxy --listen :8080"} {
+		for _, args := range []string{"--behind-proxy", "--behind-proxy --listen :0"} {
 			has(t, sh.want(exitRefused, append([]string{"serve"}, strings.Fields(args)...)...).stderr, "users disable admin@example.com ana@example.com")
 		}
 		sh.want(exitOK, "serve") // on this machine they may stay
@@ -76,7 +77,7 @@ func TestDemo(t *testing.T) {
 		has(t, sh.want(exitRefused, "serve", "--behind-proxy").stderr, "dan@example.com")
 		sh.stdin = strings.NewReader("better-password")
 		sh.want(exitOK, "users", "passwd", "dan@example.com", "--password-stdin")
-		sh.want(exitOK, "serve", "--behind-proxy", "--listen", ":8080")
+		sh.want(exitOK, "serve", "--behind-proxy", "--listen", ":0")
 		if s.starts != 4 || !s.cfg.BehindProxy {
 			t.Errorf("started %d times, last with %+v", s.starts, s.cfg)
 		}
@@ -137,6 +138,46 @@ func TestOneServerAFolder(t *testing.T) {
 	if inner.code != exitUnavailable || !strings.Contains(inner.stderr, "another server runs") {
 		t.Errorf("the second server: %+v", inner)
 	}
+}
+
+// TestRunningServersSchemaIsLeftAlone: a newer server that is kept out of the
+// folder has not brought the schema up to date under the one inside.
+func TestRunningServersSchemaIsLeftAlone(t *testing.T) {
+	sh := newShell(t)
+	opened := 0
+	sh.open = func(ctx context.Context, cfg storeConfig) (persistence.Store, error) {
+		opened++
+		return openStore(ctx, cfg)
+	}
+	sh.serve = func(ctx context.Context, _ serveConfig, _ persistence.Store, _ *slog.Logger, _ func(string)) error {
+		if r := sh.runCtx(ctx, "serve"); r.code != exitUnavailable {
+			t.Errorf("the second server: %+v", r)
+		}
+		return nil
+	}
+	sh.want(exitOK, "serve")
+	if opened != 1 {
+		t.Errorf("the store was opened %d times", opened)
+	}
+}
+
+// TestAddressInUse: the password of an administrator is not told by a start
+// that fails, because the next one would not tell it again.
+func TestAddressInUse(t *testing.T) {
+	sh, s := serveShell(t, newShell(t))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := sh.want(exitFailed, "serve", "--listen", l.Addr().String())
+	has(t, failed.stderr, "already in use", "--listen", "DIBS_LISTEN=127.0.0.1:8081")
+	if strings.Contains(failed.stdout, "password") || s.starts != 0 {
+		t.Errorf("%d starts: %s", s.starts, failed.stdout)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	has(t, sh.want(exitOK, "serve").stdout, "password")
 }
 
 func TestServeErrors(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -112,9 +113,20 @@ func (s *Server) initCluster() error {
 func (s *Server) Start() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running() {
-		return nil
+	for deadline := time.Now().Add(startTimeout); ; {
+		if s.running() {
+			return nil
+		}
+		err := s.startOnce()
+		// After a kill the last of the old processes may take a moment to go.
+		if err == nil || !strings.Contains(err.Error(), "pre-existing shared memory block") || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
+}
+
+func (s *Server) startOnce() error {
 	logFile, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err

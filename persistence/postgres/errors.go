@@ -59,8 +59,11 @@ func wrap(err error) error {
 	if errors.As(err, &pg) && !errors.As(err, &dial) {
 		return codePg(pg)
 	}
-	if errors.Is(err, pgx.ErrNoRows) {
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
 		return err
+	case errors.Is(err, errCrowded):
+		return &messages.Error{Code: messages.CodeOverloaded, Cause: err}
 	}
 	return &messages.Error{Code: messages.CodeUnavailable, Cause: err}
 }
@@ -68,9 +71,13 @@ func wrap(err error) error {
 func codePg(pg *pgconn.PgError) error {
 	switch pg.Code {
 	case "25006", // read-only transaction
-		"55000",          // a standby
-		"55P03", "57014": // lock timeout, canceled
+		"55000", // a standby
+		"57014": // canceled
 		return &messages.Error{Code: messages.CodeUnavailable, Cause: pg}
+	case "40001", "40P01", "55P03": // serialization failure, deadlock, lock timeout
+		// Others were in the way of this transaction; the server is well, and
+		// takes everybody else's.
+		return &messages.Error{Code: messages.CodeOverloaded, Cause: pg}
 	}
 	switch pg.Code[:min(2, len(pg.Code))] {
 	case "08", "40", "53", "57", "58": // connection, conflict, resources, shutdown, system

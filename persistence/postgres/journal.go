@@ -18,7 +18,8 @@ import (
 // answers and the commit together.
 //
 // A text that Postgres cannot hold fails the batch with
-// [messages.CodeBadRequest].
+// [messages.CodeBadRequest]; one that others were in the way of, again and
+// again, fails with [messages.CodeOverloaded] and is not applied.
 func (s *Store) Commit(ctx context.Context, writes []messages.Write) ([]messages.Outcome, error) {
 	if len(writes) == 0 {
 		return nil, nil
@@ -36,7 +37,7 @@ func (s *Store) Commit(ctx context.Context, writes []messages.Write) ([]messages
 	switch messages.CodeOf(err) {
 	case messages.OK:
 		return b.outcomes, nil
-	case messages.CodeOutcomeUnknown, messages.CodeUnavailable, messages.CodeBadRequest:
+	case messages.CodeOutcomeUnknown, messages.CodeUnavailable, messages.CodeOverloaded, messages.CodeBadRequest:
 		return nil, err
 	}
 	// Not applied, for a reason that is no fault of the callers'.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/dibs-calls/dibs/messages"
@@ -51,6 +52,8 @@ type Store struct {
 	log       *slog.Logger
 	committer persistence.Committer
 	pending   unresolved
+	leave     func() // ends Occupy; nil: not occupied
+	closing   sync.Once
 	// at is called before each message to the server that belongs to a
 	// transaction. Nil except in tests, which break things there.
 	at func(s stage, conn *pgx.Conn) error
@@ -196,6 +199,11 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Close waits for what is under way and closes all connections.
 func (s *Store) Close() error {
+	s.closing.Do(func() {
+		if s.leave != nil {
+			s.leave()
+		}
+	})
 	s.engine.Close()
 	s.lists.Close()
 	return nil

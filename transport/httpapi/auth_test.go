@@ -163,17 +163,6 @@ func TestPrincipalsAreCached(t *testing.T) {
 	w.do("Ben", "GET", "/api/auth/verify", nil).is(401)
 }
 
-func TestForget(t *testing.T) {
-	w := newWorld(t)
-	w.do("Ana", "GET", "/api/auth/verify", nil).is(200)
-	w.do("Ben", "GET", "/api/auth/verify", nil).is(200)
-	w.do("Ben", "POST", "/api/auth/logout", nil).is(200)
-	clear(w.store.tokens)
-	w.api.Forget()
-	w.do("Ana", "GET", "/api/auth/verify", nil).is(401)
-	w.do("Ben", "GET", "/api/auth/verify", nil).is(401)
-}
-
 // Many requests that miss the cache together ask the store once.
 func TestLookupsAreShared(t *testing.T) {
 	w := newWorld(t)

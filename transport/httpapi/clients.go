@@ -71,7 +71,7 @@ func (a *API) addClient(ctx context.Context, x *exchange) error {
 }
 
 func (a *API) getClient(ctx context.Context, x *exchange) error {
-	id, err := x.pathID("id")
+	id, err := x.pathID("id", messages.CodeClientNotFound)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (a *API) getClient(ctx context.Context, x *exchange) error {
 // updateClient replaces the fields that were given. Of two changes at once to
 // one client the later replaces the fields of the earlier.
 func (a *API) updateClient(ctx context.Context, x *exchange) error {
-	id, err := x.pathID("id")
+	id, err := x.pathID("id", messages.CodeClientNotFound)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (a *API) updateClient(ctx context.Context, x *exchange) error {
 }
 
 func (a *API) deleteClient(ctx context.Context, x *exchange) error {
-	id, err := x.pathID("id")
+	id, err := x.pathID("id", messages.CodeClientNotFound)
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (a *API) deleteClient(ctx context.Context, x *exchange) error {
 }
 
 func (a *API) availability(ctx context.Context, x *exchange) error {
-	id, err := x.pathID("id")
+	id, err := x.pathID("id", messages.CodeClientNotFound)
 	if err != nil {
 		return err
 	}

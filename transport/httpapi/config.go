@@ -137,7 +137,3 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.Serv
 // EndStreams ends all streams of live events, and those that come later at once.
 // A [Server] calls it when it is shut down.
 func (a *API) EndStreams() { a.endStreams() }
-
-// Forget drops what is remembered about tokens, so that a revocation or a
-// disabled account counts at once on this node and not within two seconds.
-func (a *API) Forget() { a.principals.purge() }

@@ -81,8 +81,11 @@ func parseID(field, s string) (uuid.UUID, error) {
 		return uuid.Nil, badRequest("%s is required.", field)
 	}
 	id, err := messages.ParseID(s)
-	if err != nil || id == uuid.Nil {
+	switch {
+	case err != nil:
 		return uuid.Nil, badRequest("%s must be a UUID.", field)
+	case id == uuid.Nil:
+		return uuid.Nil, badRequest("%s must not be all zeros.", field)
 	}
 	return id, nil
 }

@@ -49,11 +49,15 @@ func (x *exchange) writeHeader(status int) {
 // holds it saves an allocation on each.
 var jsonType = []string{"application/json; charset=utf-8"} //nolint:gochecknoglobals // never written to
 
-// pathID reads the id in the address.
-func (x *exchange) pathID(name string) (uuid.UUID, error) {
+// pathID reads the id in the address. The one that is all zeros means "none"
+// inside; nothing has it, which unknown says.
+func (x *exchange) pathID(name string, unknown messages.Code) (uuid.UUID, error) {
 	id, err := messages.ParseID(x.r.PathValue(name))
-	if err != nil || id == uuid.Nil {
+	switch {
+	case err != nil:
 		return id, badRequest("The id in the address is not a UUID.")
+	case id == uuid.Nil:
+		return id, &problem{Code: unknown}
 	}
 	return id, nil
 }

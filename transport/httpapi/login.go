@@ -47,10 +47,9 @@ func (a *API) login(ctx context.Context, x *exchange) error {
 	if email == "" || in.Password == "" {
 		return badRequest("email and password are required.")
 	}
-	try, wait := a.signIns.begin(strings.ToLower(email), a.addressOf(x.r), a.Now())
-	if try == nil {
-		return &problem{Code: messages.CodeRateLimited, RetryAfter: wait,
-			Sentence: "Too many failed attempts to sign in. Please try again later."}
+	try, err := a.signIns.begin(strings.ToLower(email), a.addressOf(x.r), a.Now())
+	if err != nil {
+		return err
 	}
 	result := notTried
 	defer func() { try.finish(result, a.Now()) }()

@@ -85,17 +85,6 @@ func (c *principals) revoke(digest [32]byte, now time.Time) {
 	c.kept.Add(digest, knownToken{nil, now.Add(revokedTTL)})
 }
 
-// purge forgets whom tokens stand for, and keeps what was revoked.
-func (c *principals) purge() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, digest := range c.kept.Keys() {
-		if k, ok := c.kept.Peek(digest); ok && k.who != nil {
-			c.kept.Remove(digest)
-		}
-	}
-}
-
 // keyRates limits those API keys that a rate was set for.
 type keyRates struct {
 	mu       sync.Mutex

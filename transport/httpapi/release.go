@@ -27,7 +27,7 @@ type releaseRequest struct {
 // also when there is nothing to end, so that two administrators at once are
 // both served.
 func (a *API) forceRelease(ctx context.Context, x *exchange) error {
-	id, err := x.pathID("user_id")
+	id, err := x.pathID("user_id", messages.CodeUserNotFound)
 	if err != nil {
 		return err
 	}
@@ -107,14 +107,34 @@ func (a *API) cleanUp(ctx context.Context, x *exchange) error {
 	if err != nil && len(run.cleaned) == 0 {
 		return err
 	}
-	message := fmt.Sprintf("Ended calls older than %v: %d", age, len(run.cleaned))
+	message := fmt.Sprintf("Ended %s older than %s.", counted(int64(len(run.cleaned)), "call"), inWords(age))
 	if more || err != nil {
-		message += ". There may be more; please ask again"
+		message += " There may be more; please ask again."
 	}
 	if run.cleaned == nil {
 		run.cleaned = []cleanedUser{}
 	}
 	return x.respond(http.StatusOK, cleanUpAnswer{message, run.cleaned})
+}
+
+// inWords says d in the largest unit that says it whole.
+func inWords(d time.Duration) string {
+	switch {
+	case d%time.Hour == 0:
+		return counted(int64(d/time.Hour), "hour")
+	case d%time.Minute == 0:
+		return counted(int64(d/time.Minute), "minute")
+	case d%time.Second == 0:
+		return counted(int64(d/time.Second), "second")
+	}
+	return d.String()
+}
+
+func counted(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // cleanUpRun is one clean-up under way.

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dibs-calls/dibs/messages"
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 )
@@ -24,7 +25,9 @@ import (
 // real user out only where they have never been.
 //
 // Successes are free, so that a whole office behind one address can sign in at
-// nine. All of it is this node's memory, bounded, and gone with a restart.
+// nine. What is under way is no failure, but only so much of it is let in at
+// once: each may turn out to be one, and is charged then, even beyond what the
+// allowance had left. All of it is this node's memory, bounded, and gone with a restart.
 type signIns struct {
 	mu        sync.Mutex // guards everything below, allowances included
 	addresses *lru.Cache[string, *allowance]
@@ -35,20 +38,20 @@ type signIns struct {
 
 type pair struct{ account, address string }
 
-// allowance is a token bucket of failures. An attempt under way counts as a
-// failure until it is known to be none, so that many at once get no further
-// than many in a row.
+// allowance is a token bucket of failures, and how many attempts are under way.
 type allowance struct {
 	failures *rate.Limiter
 	pending  int
+	atOnce   int // pending, at most
 }
 
-// What may fail at once, and how soon one more may.
+// What may fail in a row, how soon one more may, and what may be under way at
+// once.
 const (
-	addressBurst, addressEvery = 50, 2 * time.Second
-	pairBurst, pairEvery       = 5, 20 * time.Second
-	accountBurst, accountEvery = 50, 10 * time.Second
-	signInsKept                = 50_000
+	addressBurst, addressEvery, addressAtOnce = 50, 2 * time.Second, 200
+	pairBurst, pairEvery, pairAtOnce          = 5, 20 * time.Second, 5
+	accountBurst, accountEvery, accountAtOnce = 50, 10 * time.Second, 50
+	signInsKept                               = 50_000
 )
 
 func newSignIns() *signIns {
@@ -67,35 +70,39 @@ type attempt struct {
 	charged []*allowance
 }
 
-// begin reports whether account (normalised) may be tried from address now,
-// and otherwise when it may.
-func (s *signIns) begin(account, address string, now time.Time) (try *attempt, wait time.Duration) {
+// begin is a try at account (normalised) from address, or why there cannot be
+// one now.
+func (s *signIns) begin(account, address string, now time.Time) (*attempt, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	who := pair{account, address}
 	all := []*allowance{
-		allowanceOf(s.addresses, address, addressBurst, addressEvery),
-		allowanceOf(s.pairs, who, pairBurst, pairEvery),
+		allowanceOf(s.addresses, address, addressBurst, addressEvery, addressAtOnce),
+		allowanceOf(s.pairs, who, pairBurst, pairEvery, pairAtOnce),
 	}
 	if !s.familiar.Contains(who) {
-		all = append(all, allowanceOf(s.accounts, account, accountBurst, accountEvery))
+		all = append(all, allowanceOf(s.accounts, account, accountBurst, accountEvery, accountAtOnce))
 	}
 	for _, allowed := range all {
-		if allowed.failures.TokensAt(now)-float64(allowed.pending) < 1 {
-			return nil, max(time.Second, untilNext(allowed.failures, now))
+		switch {
+		case allowed.failures.TokensAt(now) < 1:
+			return nil, &problem{Code: messages.CodeRateLimited, RetryAfter: untilNext(allowed.failures, now),
+				Sentence: "Too many failed attempts to sign in. Please try again later."}
+		case allowed.pending >= allowed.atOnce:
+			return nil, &problem{Code: messages.CodeOverloaded, Sentence: "Too many sign-ins at once. Please try again."}
 		}
 	}
 	for _, allowed := range all {
 		allowed.pending++
 	}
-	return &attempt{s, who, all}, 0
+	return &attempt{s, who, all}, nil
 }
 
-func allowanceOf[K comparable](c *lru.Cache[K, *allowance], key K, burst int, every time.Duration) *allowance {
+func allowanceOf[K comparable](c *lru.Cache[K, *allowance], key K, burst int, every time.Duration, atOnce int) *allowance {
 	if found, ok := c.Get(key); ok {
 		return found
 	}
-	fresh := &allowance{failures: rate.NewLimiter(rate.Every(every), burst)}
+	fresh := &allowance{failures: rate.NewLimiter(rate.Every(every), burst), atOnce: atOnce}
 	c.Add(key, fresh)
 	return fresh
 }
@@ -115,7 +122,7 @@ func (t *attempt) finish(v verdict, now time.Time) {
 	for _, allowed := range t.charged {
 		allowed.pending--
 		if v == wrong {
-			allowed.failures.AllowN(now, 1)
+			allowed.failures.ReserveN(now, 1) // unlike AllowN also into debt
 		}
 	}
 	if v == succeeded {

@@ -73,7 +73,8 @@ func TestOutageIsNoFailure(t *testing.T) {
 	w.tryLogin("ana@example.com", w.password, "192.0.2.1").is(200)
 }
 
-// Attempts at once get no further than attempts in a row.
+// Only a few attempts at an account are let in at once; the others are not told
+// of failures that there were none of.
 func TestAttemptsAtOnce(t *testing.T) {
 	w := newWorld(t)
 	w.store.hold = make(chan struct{})
@@ -83,6 +84,9 @@ func TestAttemptsAtOnce(t *testing.T) {
 	for range 40 {
 		all.Go(func() {
 			got := w.tryLogin("ana@example.com", "wrong", "192.0.2.1")
+			if got.status == http.StatusServiceUnavailable {
+				got.is(503, messages.CodeOverloaded)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			seen[got.status]++
@@ -91,12 +95,58 @@ func TestAttemptsAtOnce(t *testing.T) {
 	waitFor(t, func() bool {
 		mu.Lock()
 		defer mu.Unlock()
-		return seen[http.StatusTooManyRequests] == 40-pairBurst
+		return seen[http.StatusServiceUnavailable] == 40-pairAtOnce
 	})
 	close(w.store.hold)
 	all.Wait()
-	if seen[http.StatusUnauthorized] != pairBurst {
+	if seen[http.StatusUnauthorized] != pairAtOnce {
 		t.Errorf("%v", seen)
+	}
+	w.tryLogin("ana@example.com", w.password, "192.0.2.1").is(429) // now they have failed
+}
+
+// What attempts at once fail beyond the allowance is not given to them: the
+// next is let in as late as if they had failed one after the other.
+func TestFailuresAtOnceAreAllCharged(t *testing.T) {
+	s, now := newSignIns(), time.Unix(0, 0)
+	begin := func() *attempt {
+		t.Helper()
+		try, err := s.begin("ana@example.com", "192.0.2.1", now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return try
+	}
+	for range pairBurst - 1 {
+		begin().finish(wrong, now)
+	}
+	var together []*attempt
+	for range pairAtOnce {
+		together = append(together, begin())
+	}
+	for _, try := range together {
+		try.finish(wrong, now)
+	}
+	if _, err := s.begin("ana@example.com", "192.0.2.1", now.Add(pairAtOnce*pairEvery-time.Second)); problemOf(err, "POST").Code != messages.CodeRateLimited {
+		t.Errorf("too early: %v", err)
+	}
+	now = now.Add(pairAtOnce * pairEvery)
+	begin()
+}
+
+// An office that signs in at nine is no attack, however slow the hashing is.
+func TestManySignInsUnderWayAtAnAddress(t *testing.T) {
+	s, now := newSignIns(), time.Unix(0, 0)
+	for i := range addressAtOnce {
+		if _, err := s.begin(fmt.Sprintf("user%d@example.com", i), "192.0.2.1", now); err != nil {
+			t.Fatalf("the sign-in after %d others: %v", i, err)
+		}
+	}
+	if _, err := s.begin("one.more@example.com", "192.0.2.1", now); problemOf(err, "POST").Code != messages.CodeOverloaded {
+		t.Errorf("one more: %v", err)
+	}
+	if _, err := s.begin("one.more@example.com", "192.0.2.2", now); err != nil {
+		t.Errorf("elsewhere: %v", err)
 	}
 }
 

@@ -250,7 +250,8 @@ func TestCleanUp(t *testing.T) {
 		w.do("Adele", "POST", statusPath+"?older_than="+bad, nil).is(400, messages.CodeBadRequest)
 	}
 	w.do("Adele", "POST", statusPath, nil).is(200).has("cleaned_users.0.id", w.ana.ID,
-		"cleaned_users.0.first_name", "Ana", "cleaned_users.0.last_name", "Alvarez")
+		"cleaned_users.0.first_name", "Ana", "cleaned_users.0.last_name", "Alvarez",
+		"message", "Ended 1 call older than 2 hours.")
 	if got := w.do("Adele", "POST", statusPath, nil).is(200); len(got.at("cleaned_users").([]any)) != 0 {
 		t.Errorf("%s", got.body)
 	}

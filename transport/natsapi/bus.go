@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -137,14 +136,6 @@ func (b *Bus) Ready(ctx context.Context) error {
 		return fmt.Errorf("the event stream %s: %w", StreamName, err)
 	}
 	return nil
-}
-
-// Addr is where other programs reach the embedded server; nil if they cannot.
-func (b *Bus) Addr() net.Addr {
-	if b.embedded == nil {
-		return nil
-	}
-	return b.embedded.Addr()
 }
 
 // Close closes the connection and stops the embedded server, at the latest when

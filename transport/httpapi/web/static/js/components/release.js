@@ -46,7 +46,7 @@ export function CleanUp({ onClose }) {
   const cleanUp = async () => {
     const { message, cleaned_users: users } = await request('POST', '/api/user-status');
     const names = users.slice(0, 5).map(personName).join(', ');
-    notify('success', users.length ? `${message} (${names}${users.length > 5 ? ' and others' : ''}).` : 'No call is older than two hours.');
+    notify('success', users.length ? `${message} (${names}${users.length > 5 ? ' and others' : ''}.)` : 'No call is older than two hours.');
     refresh();
   };
   return html`<${Confirm} title="Clean up stale calls?" action="End stale calls" danger onConfirm=${cleanUp} onClose=${onClose}>

@@ -50,7 +50,11 @@ export function Tooltip() {
     const follow = () => place(tip, anchor.getBoundingClientRect());
     follow();
     addEventListener('scroll', follow, { capture: true, passive: true });
-    return () => removeEventListener('scroll', follow, { capture: true });
+    addEventListener('resize', follow);
+    return () => {
+      removeEventListener('scroll', follow, { capture: true });
+      removeEventListener('resize', follow);
+    };
   }, [anchor, content]);
   return html`<div
     ref=${element}

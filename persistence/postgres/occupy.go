@@ -1,0 +1,127 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// occupyKey names the advisory lock of servers on a database: "dibs" in ASCII.
+const occupyKey = 0x64696273
+
+const (
+	occupyCheck = 2 * time.Second
+	// occupyWithin is how long a new server waits for one that was killed: the
+	// database may not have noticed yet.
+	occupyWithin = 5 * time.Second
+)
+
+var errOccupied = errors.New("another server uses this database")
+
+// Occupy keeps servers that trust their memory of the database from sharing it:
+// one that is not shared keeps out all others, shared ones let each other in.
+// The database keeps the lock for as long as the connection lasts; when that
+// breaks, the lock is taken again. If somebody else has it by then, lost gets an
+// error, and the server must stop. Close ends it.
+func (s *Store) Occupy(ctx context.Context, shared bool) (lost <-chan error, err error) {
+	o := &occupation{store: s, shared: shared}
+	ctx, cancel := context.WithTimeout(ctx, occupyWithin)
+	defer cancel()
+	for {
+		if err = o.lock(ctx); err == nil || !errors.Is(err, errOccupied) {
+			break
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	if err != nil {
+		return nil, err
+	}
+	failed := make(chan error, 1)
+	stop, done := make(chan struct{}), make(chan struct{})
+	s.leave = func() { close(stop); <-done }
+	go func() {
+		defer close(done)
+		defer o.drop()
+		if err := o.keep(stop); err != nil {
+			failed <- err
+		}
+	}()
+	return failed, nil
+}
+
+// occupation is the lock and the connection that holds it. One goroutine uses
+// it.
+type occupation struct {
+	store  *Store
+	shared bool
+	conn   *pgx.Conn // nil: broken
+}
+
+func (o *occupation) lock(ctx context.Context) error {
+	if o.conn == nil {
+		conn, err := pgx.ConnectConfig(ctx, o.store.engine.Config().ConnConfig.Copy())
+		if err != nil {
+			return wrap(err)
+		}
+		o.conn = conn
+	}
+	sql := `SELECT pg_try_advisory_lock($1)`
+	if o.shared {
+		sql = `SELECT pg_try_advisory_lock_shared($1)`
+	}
+	var got bool
+	if err := o.conn.QueryRow(ctx, sql, int64(occupyKey)).Scan(&got); err != nil {
+		o.drop()
+		return wrap(err)
+	}
+	if !got {
+		return errOccupied
+	}
+	return nil
+}
+
+// keep watches over the connection until stop is closed. It fails only when
+// somebody else has the lock.
+func (o *occupation) keep(stop <-chan struct{}) error {
+	tick := time.NewTicker(occupyCheck)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return nil
+		case <-tick.C:
+		}
+		if err := o.check(); errors.Is(err, errOccupied) {
+			return err
+		}
+	}
+}
+
+func (o *occupation) check() error {
+	ctx, cancel := context.WithTimeout(context.Background(), occupyCheck)
+	defer cancel()
+	if o.conn == nil {
+		return o.lock(ctx)
+	}
+	if err := o.conn.Ping(ctx); err != nil {
+		o.drop()
+	}
+	return nil
+}
+
+func (o *occupation) drop() {
+	if o.conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = o.conn.Close(ctx) // it may be broken
+	o.conn = nil
+}
