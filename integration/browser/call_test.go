@@ -1,0 +1,154 @@
+package browser
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/network"
+
+	"github.com/dibs-calls/dibs/integration/harness"
+)
+
+const refusals = `network: Failed to load resource: the server responded with a status of 409`
+
+// TestSavedLogFreesTheClient: saving the log ends the call, for everybody.
+func TestSavedLogFreesTheClient(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	x := w.clients[0]
+	left, right := w.browserOf(ana), w.browserOf(ben)
+	left.click(button("Call " + x.Name))
+	left.untilPanel(x)
+	right.untilRow(x, "taken")
+
+	left.click(radio("No answer"))
+	const notes = "<b>Try</b> after lunch <script>document.title='oops'</script>"
+	left.fill(textbox("Notes"), notes)
+	left.click(button("Save log and end call"))
+
+	left.untilNoPanel()
+	left.untilRow(x, "free")
+	right.untilRow(x, "free")
+	right.follow("#/clients/" + x.ID.String())
+	right.find(heading(x.Name))
+	left.follow("#/clients/" + x.ID.String())
+	left.untilText("table.logs .notes", notes) // markup is shown as what it is
+	left.untilText("table.logs .outcome", "No answer")
+
+	// The client is free for the other one, in earnest.
+	right.click(button("Call " + x.Name))
+	right.untilPanel(x)
+}
+
+// TestRefusalsAreSaid: a click that comes too late is answered with the
+// specification's sentence. Ben's page cannot have live events here, so that it
+// does not know yet; it polls instead.
+func TestRefusalsAreSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	x, y := w.clients[1], w.clients[2]
+	p := openChromium(t).open(ben, w.server, "")
+	p.watch.expect(refusals)
+	p.watch.expect(`/api/events`)
+	p.do(command(network.SetBlockedURLs, network.SetBlockedURLsParams{
+		URLPatterns: []*network.BlockPattern{{URLPattern: w.server.URL + "/api/events", Block: true}},
+	}))
+	p.fill(textbox("E-mail"), email(ben))
+	p.fill(textbox("Password"), demoPassword)
+	p.click(button("Sign in"))
+	p.untilConnection("polling")
+	p.untilSaid("[data-testid=connection]", "looked up every 30 seconds")
+	p.untilRow(x, "free")
+
+	w.start(ana, x)
+	p.click(button("Call " + x.Name))
+	p.untilSaid("[role=alert]", "This client is already being called by Ana Alvarez. Please try again later.")
+	p.untilRow(x, "taken")
+	p.untilNoPanel()
+
+	// His own call, begun elsewhere.
+	w.start(ben, y)
+	p.click(button("Call " + w.clients[3].Name))
+	p.untilSaid("[role=alert]", "You are already on a call. Please end your current call first.")
+	p.untilPanel(y)
+
+	// What nobody told the page it finds out by asking, every 30 seconds.
+	if !testing.Short() {
+		w.end(ana)
+		p.untilRow(x, "free")
+	}
+}
+
+// TestTwoTabsAgree: whatever one tab does, the other shows.
+func TestTwoTabsAgree(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	x, y := w.clients[0], w.clients[1]
+	b := openChromium(t)
+	first := b.signIn(ana, w.server)
+	second := b.open("ana's second tab", w.server, "#/clients")
+	second.untilConnection("live")
+
+	first.click(button("Call " + x.Name))
+	first.untilPanel(x)
+	second.untilPanel(x)
+	second.untilRow(x, "mine")
+
+	second.click(button("End call"))
+	second.untilNoPanel()
+	first.untilNoPanel()
+	first.untilRow(x, "free")
+
+	second.click(button("Call " + y.Name))
+	first.untilPanel(y)
+	first.click(radio("Completed"))
+	first.click(button("Save log and end call"))
+	first.untilNoPanel()
+	second.untilNoPanel()
+
+	// Signed out in one tab is signed out in the other.
+	first.click(button("Sign out"))
+	first.find(heading("Sign in"))
+	second.find(heading("Sign in"))
+}
+
+// TestAdminReleases: an administrator frees a client from the Team page, for a
+// reason; whoever was calling is told so, and can still save the log.
+func TestAdminReleases(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	x := w.clients[0]
+	caller, boss := w.browserOf(ana), w.browserOf(admin)
+	caller.click(button("Call " + x.Name))
+	caller.untilPanel(x)
+
+	boss.click(link("Team"))
+	boss.find(heading("Team"))
+	anasID := w.personID(ana)
+	boss.untilPerson(anasID, "on-call")
+	boss.untilPerson(w.personID(ben), "free")
+	boss.untilSaid("[data-testid=person-"+anasID.String()+"]", x.Name)
+	boss.mustPulse("[data-testid=person-" + anasID.String() + "] .dot.taken")
+	boss.click(button("Release the call of Ana Alvarez"))
+	boss.fill(textbox("Reason (kept on the audit trail)"), "Left for the day")
+	boss.click(button("Release call"))
+
+	boss.untilPerson(anasID, "free")
+	caller.untilSaid(".call-over", "An administrator ended this call.")
+	caller.untilRow(x, "free")
+	if r := w.as(ben).Availability(t, x.ID); !*r.Available {
+		t.Error("the client is not free")
+	}
+	caller.click(radio("Completed"))
+	caller.click(button("Save log"))
+	caller.untilNoPanel()
+	logs := harness.Must(t, http.StatusOK)(w.as(ana).Do(t.Context(), http.MethodGet, "/api/call-logs?clientId="+x.ID.String(), nil))
+	if logs.TotalCount != 1 || !strings.Contains(string(logs.Raw), "completed") {
+		t.Errorf("the log of the released call: %s", logs.Raw)
+	}
+
+	boss.click(button("Clean up stale calls"))
+	boss.click(button("End stale calls"))
+	boss.untilSaid("[role=status]", "No call is older than two hours.")
+}

@@ -1,0 +1,17 @@
+// Package browser holds the tests of the page: the real binary, and real
+// Chromium processes in front of it, as the people of a team sit in front of
+// theirs.
+//
+// The tests find things as a screen reader does, by role and accessible name,
+// and use them as a hand does, by mouse events and keys at the place where a
+// thing is on the screen; what is covered by something else cannot be clicked.
+// A test waits until the page shows what it should, and fails, with what the
+// page shows instead, when that takes longer than anybody would wait.
+//
+// Two things hold in every test, whatever it is about: nothing is written to
+// the browser's console that was not expected, and no request leaves the
+// server.
+//
+// Some of the tests leave pictures of what they saw, with -screenshots; that is
+// how docs/screenshots is made (make screenshots).
+package browser
