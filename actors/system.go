@@ -27,8 +27,9 @@ type Config struct {
 	// several goroutines, in order for one client, and must be quick. Nil: nobody.
 	Committed func([]messages.Event)
 	Now       func() time.Time // nil: time.Now; must be monotonic
-	// Journals is how many batches may be committed at the same time; zero is
-	// two. A store with one writer wants one.
+	// Journals is how many batches may be committed at the same time; zero is four:
+	// enough to write one while others wait for the disk. A store with one writer
+	// wants one.
 	Journals int
 	// Shared says that other processes write to the same store. Then nothing is
 	// answered from memory: a refusal and a question about availability cost a
@@ -125,7 +126,7 @@ func (c *Config) setDefaults() {
 		c.Now = time.Now
 	}
 	if c.Journals == 0 {
-		c.Journals = 2
+		c.Journals = 4
 	}
 	if c.SweepEvery == 0 {
 		c.SweepEvery = time.Second

@@ -103,7 +103,7 @@ func skipSnapshot(conn net.Conn, token string) bool {
 }
 
 func (g *readerProcess) events(conn net.Conn) {
-	buf := make([]byte, 0, 2048)
+	buf := make([]byte, 0, 16<<10) // what comes at a time, so that it takes one read
 	for {
 		if len(buf) == cap(buf) {
 			buf = append(make([]byte, 0, 2*cap(buf)), buf...)
@@ -135,7 +135,7 @@ func (g *readerProcess) note(frame []byte, now int64) {
 	digits := bytes.IndexByte(after, '}')
 	token, err := strconv.Atoi(string(after[:max(digits, 0)]))
 	k := 2 * token
-	if bytes.Contains(frame, []byte("event: call.ended")) {
+	if bytes.Contains(frame[:min(64, len(frame))], []byte("event: call.ended")) {
 		k++
 	}
 	if err != nil || k < 0 || k >= mostSeen {

@@ -48,17 +48,18 @@ func appendFrame(out []byte, epoch string, f frame) []byte {
 	return append(out, "\n\n"...)
 }
 
-func encode(epoch string, queue []frame) *batch {
-	b := &batch{first: queue[0].seq, last: queue[len(queue)-1].seq, ends: make([]int, len(queue))}
-	b.bytes = make([]byte, 0, 1024*len(queue))
+// encode is nil for an empty queue.
+func encode(epoch string, queue []frame) *chunk {
+	if len(queue) == 0 {
+		return nil
+	}
+	c := &chunk{first: queue[0].seq, last: queue[len(queue)-1].seq, ends: make([]int, len(queue))}
+	c.bytes = make([]byte, 0, 1024*len(queue))
 	for i, f := range queue {
-		b.bytes = appendFrame(b.bytes, epoch, f)
-		b.ends[i] = len(b.bytes)
+		c.bytes = appendFrame(c.bytes, epoch, f)
+		c.ends[i] = len(c.bytes)
 	}
-	if cap(b.bytes) > 2*len(b.bytes) { // it is kept for a while
-		b.bytes = append(make([]byte, 0, len(b.bytes)), b.bytes...)
-	}
-	return b
+	return c
 }
 
 // parseID reads the id of a frame. What anybody may send is read strictly.

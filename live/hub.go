@@ -13,6 +13,15 @@ import (
 // has gone, so that a reader which lost its connection can resume.
 const keepFor = time.Minute
 
+const (
+	// groups is into how many groups readers are divided. Under load they are
+	// woken one after another, so that a thousand of them do not stand in line
+	// for the processors at once, with every request behind them.
+	groups = 4
+	// mostChunk is the size of a chunk: what a reader that lags is sent at once.
+	mostChunk = 64 << 10
+)
+
 // hub gives every change to every reader. Changes are numbered and queued by
 // whoever makes them, which costs nothing to speak of; the pump encodes what has
 // queued up, once, and wakes the readers, who all write the same bytes.
@@ -26,50 +35,68 @@ type hub struct {
 	closed  bool
 	queue   []frame // not encoded yet; the last has number last
 	last    uint64  // the number of the newest frame
-	ring    []*batch
+	ring    []*chunk
 	bytes   int    // in ring
 	sealed  uint64 // the newest frame that is in the ring, or was
 	floor   uint64 // readers at or after this can go on from the ring
 	resetAt uint64 // readers before this need a snapshot
-	wake    chan struct{}
+	wake    [groups]chan struct{}
 	readers int
+	joined  int       // readers so far; gives each its group
 	gone    time.Time // when the last reader left
 }
 
-// batch is what was encoded at a time.
-type batch struct {
+// chunk is encoded frames. Frames are added to the newest one while it has room;
+// bytes that are in it never change, so readers write them without a lock.
+type chunk struct {
 	first, last uint64
 	bytes       []byte
 	ends        []int // frame first+i ends at bytes[ends[i]]
 }
 
 func newHub(epoch string, cfg Config) *hub {
-	return &hub{epoch: epoch, cfg: cfg, dirty: make(chan struct{}, 1), wake: make(chan struct{})}
+	h := &hub{epoch: epoch, cfg: cfg, dirty: make(chan struct{}, 1)}
+	for g := range h.wake {
+		h.wake[g] = make(chan struct{})
+	}
+	return h
 }
 
 // run pumps until ctx ends. The first change after a pause goes out at once;
-// under load readers are woken at most once every WakeEvery.
+// under load each group of readers is woken once every WakeEvery.
 func (h *hub) run(ctx context.Context) {
 	defer h.close()
 	ping := time.NewTicker(h.cfg.PingEvery)
 	defer ping.Stop()
-	rest := time.NewTicker(h.cfg.WakeEvery)
-	defer rest.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ping.C:
-			h.add(frame{name: framePing, data: struct{}{}})
-			continue
+			h.ping()
 		case <-h.dirty:
+			h.pump(0, groups)
+			h.pumpInTurns(ctx, ping.C)
 		}
-		h.pump()
-		rest.Reset(h.cfg.WakeEvery)
+	}
+}
+
+// pumpInTurns wakes one group after another until nothing new has come for a
+// whole round.
+func (h *hub) pumpInTurns(ctx context.Context, ping <-chan time.Time) {
+	turn := time.NewTicker(h.cfg.WakeEvery / groups)
+	defer turn.Stop()
+	for g, quiet := 0, 0; quiet < groups; {
 		select {
 		case <-ctx.Done():
 			return
-		case <-rest.C:
+		case <-ping:
+			h.ping()
+		case <-turn.C:
+			if quiet++; h.pump(g, g+1) {
+				quiet = 0
+			}
+			g = (g + 1) % groups
 		}
 	}
 }
@@ -85,7 +112,9 @@ func (h *hub) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.running, h.closed = false, true
-	close(h.wake)
+	for _, wake := range h.wake {
+		close(wake)
+	}
 }
 
 // append takes changes of calls. Who calls it holds Model.mu, which makes the
@@ -102,6 +131,8 @@ func (h *hub) append(changes []messages.Event) {
 func (h *hub) tellStale(stale bool) {
 	h.add(frame{name: frameStale, data: staleNotice{stale}})
 }
+
+func (h *hub) ping() { h.add(frame{name: framePing, data: struct{}{}}) }
 
 func (h *hub) add(frames ...frame) {
 	h.mu.Lock()
@@ -142,20 +173,24 @@ func (h *hub) forget() {
 	h.sealed, h.floor = h.last, h.last
 }
 
-// pump encodes the queue and wakes the readers.
-func (h *hub) pump() {
-	queue := h.take()
-	var b *batch
-	if len(queue) > 0 {
-		b = encode(h.epoch, queue)
+// pump encodes the queue and wakes the groups from up to to. It reports whether
+// there was anything new.
+func (h *hub) pump(from, to int) (news bool) {
+	select {
+	case <-h.dirty:
+	default:
 	}
+	fresh := encode(h.epoch, h.take())
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if b != nil && b.first > h.sealed { // else there was a reset meanwhile
-		h.keep(b)
+	if news = fresh != nil && fresh.first > h.sealed; news { // else there was a reset meanwhile
+		h.keep(fresh)
 	}
-	close(h.wake)
-	h.wake = make(chan struct{})
+	for g := from; g < to; g++ {
+		close(h.wake[g])
+		h.wake[g] = make(chan struct{})
+	}
+	return news
 }
 
 // take returns what is to be encoded: nothing, when nobody has listened for a
@@ -172,24 +207,45 @@ func (h *hub) take() []frame {
 	return queue
 }
 
-// keep needs h.mu. It adds a batch, and lets go of the oldest ones beyond the
-// bound; never of the newest.
-func (h *hub) keep(b *batch) {
-	h.ring = append(h.ring, b)
-	h.bytes += len(b.bytes)
-	h.sealed = b.last
+// keep needs h.mu. It adds frames to the ring, and lets go of the oldest chunks
+// beyond the bound; never of the newest.
+func (h *hub) keep(fresh *chunk) {
+	h.sealed = fresh.last
+	if n := len(h.ring); n > 0 && h.ring[n-1].add(fresh) {
+		return
+	}
+	room := max(len(fresh.bytes), min(mostChunk, h.cfg.RingBytes/16))
+	fresh.bytes = append(make([]byte, 0, room), fresh.bytes...)
+	h.ring = append(h.ring, fresh)
+	h.bytes += room
 	drop := 0
 	for ; h.bytes > h.cfg.RingBytes && drop < len(h.ring)-1; drop++ {
-		h.bytes -= len(h.ring[drop].bytes)
+		h.bytes -= cap(h.ring[drop].bytes)
 		h.floor = h.ring[drop].last
 	}
 	h.ring = slices.Delete(h.ring, 0, drop)
 }
 
-func (h *hub) join() {
+// add adds what follows c to it, if there is room.
+func (c *chunk) add(next *chunk) bool {
+	end := len(c.bytes)
+	if end+len(next.bytes) > cap(c.bytes) || next.first != c.last+1 {
+		return false
+	}
+	c.bytes, c.last = append(c.bytes, next.bytes...), next.last
+	for _, e := range next.ends {
+		c.ends = append(c.ends, end+e)
+	}
+	return true
+}
+
+// join counts a reader and gives it a group.
+func (h *hub) join() (group int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.readers++
+	h.joined++
+	return h.joined % groups
 }
 
 func (h *hub) leave() {

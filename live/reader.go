@@ -21,8 +21,6 @@ const (
 	// a server that was restarted do not come all at once.
 	retryLeast  = 1000 // ms
 	retrySpread = 2000 // ms
-	// mostAtOnce is how much of what a reader has missed is sent together.
-	mostAtOnce = 64 << 10
 )
 
 // Stream sends live events as text/event-stream to one reader until ctx ends, send
@@ -35,7 +33,7 @@ func (m *Model) Stream(ctx context.Context, lastEventID string, send func(frames
 	if !m.Loaded() {
 		return errNotLoaded()
 	}
-	m.hub.join()
+	group := m.hub.join()
 	defer m.hub.leave()
 	cursor, resumed := m.hub.resume(lastEventID)
 	if err := send(fmt.Appendf(nil, "retry: %d\n\n", retryLeast+rand.IntN(retrySpread))); err != nil {
@@ -48,7 +46,7 @@ func (m *Model) Stream(ctx context.Context, lastEventID string, send func(frames
 		}
 	}
 	for {
-		next, err := m.hub.after(cursor)
+		next, err := m.hub.after(cursor, group)
 		switch {
 		case errors.Is(err, errReset):
 			cursor, err = m.sendSnapshot(send)
@@ -105,7 +103,7 @@ type upcoming struct {
 	wake   <-chan struct{}
 }
 
-func (h *hub) after(cursor uint64) (upcoming, error) {
+func (h *hub) after(cursor uint64, group int) (upcoming, error) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	switch {
@@ -114,25 +112,14 @@ func (h *hub) after(cursor uint64) (upcoming, error) {
 	case cursor < h.resetAt:
 		return upcoming{}, errReset
 	case cursor >= h.sealed:
-		return upcoming{wake: h.wake}, nil
+		return upcoming{wake: h.wake[group]}, nil
 	case cursor < h.floor:
 		return upcoming{}, ErrTooSlow
 	}
 	i := sort.Search(len(h.ring), func(i int) bool { return h.ring[i].last > cursor })
-	b := h.ring[i]
-	frames := b.bytes
-	if cursor >= b.first {
-		frames = frames[b.ends[cursor-b.first]:]
+	c, begin := h.ring[i], 0
+	if cursor >= c.first {
+		begin = c.ends[cursor-c.first]
 	}
-	j, size := i+1, len(frames)
-	for ; j < len(h.ring) && size+len(h.ring[j].bytes) <= mostAtOnce; j++ {
-		size += len(h.ring[j].bytes)
-	}
-	if j > i+1 { // it lags: fewer, larger writes
-		frames = append(make([]byte, 0, size), frames...)
-		for _, more := range h.ring[i+1 : j] {
-			frames = append(frames, more.bytes...)
-		}
-	}
-	return upcoming{frames: frames, cursor: h.ring[j-1].last}, nil
+	return upcoming{frames: c.bytes[begin:len(c.bytes):len(c.bytes)], cursor: c.last}, nil
 }

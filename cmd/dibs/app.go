@@ -115,7 +115,7 @@ func (n *node) occupy(ctx context.Context) (err error) {
 }
 
 func (n *node) newEngine() *actors.System {
-	journals := 2
+	journals := 4
 	if n.cfg.Store.DatabaseURL == "" {
 		journals = 1 // SQLite has one writer
 	}

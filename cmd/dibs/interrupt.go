@@ -45,6 +45,8 @@ func (r *interruptible) fill() {
 	case <-read:
 		r.rest, r.err = r.buf[:n], err
 	case <-r.ctx.Done():
-		r.err = r.ctx.Err()
+	}
+	if err := r.ctx.Err(); err != nil { // also when both were ready
+		r.rest, r.err = nil, err
 	}
 }
