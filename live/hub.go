@@ -84,7 +84,7 @@ func (h *hub) run(ctx context.Context) {
 // pumpInTurns wakes one group after another until nothing new has come for a
 // whole round.
 func (h *hub) pumpInTurns(ctx context.Context, ping <-chan time.Time) {
-	turn := time.NewTicker(h.cfg.WakeEvery / groups)
+	turn := time.NewTicker(max(h.cfg.WakeEvery/groups, time.Microsecond))
 	defer turn.Stop()
 	for g, quiet := 0, 0; quiet < groups; {
 		select {
@@ -174,16 +174,17 @@ func (h *hub) forget() {
 }
 
 // pump encodes the queue and wakes the groups from up to to. It reports whether
-// there was anything new.
+// there was anything new, which the other groups have to be woken for as well.
 func (h *hub) pump(from, to int) (news bool) {
 	select {
 	case <-h.dirty:
+		news = true
 	default:
 	}
 	fresh := encode(h.epoch, h.take())
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if news = fresh != nil && fresh.first > h.sealed; news { // else there was a reset meanwhile
+	if fresh != nil && fresh.first > h.sealed { // else there was a reset meanwhile
 		h.keep(fresh)
 	}
 	for g := from; g < to; g++ {

@@ -244,6 +244,48 @@ func TestWakesAreFew(t *testing.T) {
 	})
 }
 
+// A reset reaches every group, at whatever moment of the pump's turns it comes.
+func TestResetReachesAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		truth := newStore(10)
+		m := newModel(t, truth)
+		ctx, cancel := context.WithCancel(t.Context())
+		go m.Run(ctx)
+		synctest.Wait()
+		readers := make([]*reader, 2*groups)
+		for i := range readers {
+			readers[i] = listen(t, m, "")
+		}
+		want := 1
+		for after := time.Duration(0); after < 3*m.cfg.WakeEvery; after += time.Millisecond {
+			time.Sleep(time.Second) // the fake clock
+			m.Committed(toggle(truth, 1))
+			time.Sleep(after) // the fake clock
+			m.mu.Lock()
+			m.hub.reset()
+			m.mu.Unlock()
+			want++
+			time.Sleep(time.Second) // the fake clock
+			synctest.Wait()
+			for i, r := range readers {
+				r.look(func(r *reader) {
+					if r.snapshots != want {
+						t.Errorf("%s after an event: reader %d has %d snapshots, want %d", after, i, r.snapshots, want)
+					}
+				})
+			}
+			if t.Failed() {
+				break
+			}
+		}
+		cancel()
+		for _, r := range readers {
+			<-r.done
+		}
+		synctest.Wait()
+	})
+}
+
 // With nobody there nothing is encoded or kept, except for a minute for those
 // who may come back.
 func TestNobodyListens(t *testing.T) {

@@ -8,8 +8,6 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
-
-	"github.com/dibs-calls/dibs/messages"
 )
 
 func unzip(t testing.TB, zipped []byte) string {
@@ -153,5 +151,4 @@ func TestMarkupInNames(t *testing.T) {
 	if body := listOf(t, m, false); strings.Contains(body, "</script>") || strings.Contains(body, "\n") {
 		t.Errorf("%q", body)
 	}
-	var _ messages.Event
 }
