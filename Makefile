@@ -35,6 +35,7 @@ bench: ## The engine against what people would write instead, on a private Postg
 	@scripts/check-go.sh
 	@scripts/ensure-test-tools.sh
 	cd bench && $(GO) run . $(BENCH_ARGS)
+	$(GO) test -run "^$$" -bench . -benchtime 3s ./live
 
 screenshots: ## Pictures of the page, as the browser tests see it, into docs/screenshots
 	@scripts/check-go.sh

@@ -228,7 +228,7 @@ func (p patient) StatusBody(onCall, zipped bool) (body []byte, tag string, err e
 
 func (p patient) wait() {
 	for deadline := time.Now().Add(firstRead); !p.Loaded() && time.Now().Before(deadline); {
-		time.Sleep(10 * time.Millisecond)
+		<-time.After(10 * time.Millisecond)
 	}
 }
 
