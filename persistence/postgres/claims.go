@@ -42,6 +42,7 @@ SET token = greatest(c.token, k.token + 1),
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS b (user_id, client_id, call_id),
      LATERAL (SELECT token, ended_at FROM calls WHERE calls.client_id = b.client_id ORDER BY token DESC LIMIT 1) k
 WHERE c.user_id = b.user_id AND c.call_id = b.call_id AND c.client_id = b.client_id
+  AND c.user_id = ANY ($1::uuid[]) -- see release
   AND (c.token <= k.token OR c.started_at < k.ended_at)
 RETURNING ` + callColumnsOfC
 

@@ -13,13 +13,16 @@ import (
 // finished call. One that is to save a log happens only if the log can be
 // saved. A claim is gone once: a second release of it finds nothing (I5). The
 // two scalar subqueries are not EXISTS because that may be carried out by
-// reading all clients into a hash table.
+// reading all clients into a hash table. ANY keeps a plan that was made when
+// claims was empty (vacuum came by at night) from walking all of claims for every
+// release of a batch: six times the work, measured at a thousand callers.
 const release = `
 WITH gone AS (
     DELETE FROM claims c
     USING unnest($1::int[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::uuid[])
         AS b (ord, user_id, call_id, token, reason, disposition, notes, log_user, log_client)
     WHERE c.user_id = b.user_id AND c.call_id = b.call_id AND c.token = b.token
+      AND c.user_id = ANY ($2::uuid[]) -- says nothing new, but see the comment
       AND (b.reason <> 'expired' OR c.lease_expires_at <= statement_timestamp())
       AND (b.log_user IS NULL OR (SELECT true FROM accounts a WHERE a.id = b.log_user))
       AND (b.log_client IS NULL OR (SELECT true FROM clients k WHERE k.id = b.log_client))

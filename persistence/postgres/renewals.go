@@ -13,6 +13,7 @@ const renew = `
 UPDATE claims c SET lease_expires_at = statement_timestamp() + b.lease + b.slack, lease = b.lease
 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::interval[], $5::interval[]) AS b (user_id, call_id, token, lease, slack)
 WHERE c.user_id = b.user_id AND c.call_id = b.call_id AND c.token = b.token
+  AND c.user_id = ANY ($1::uuid[]) -- see release
 RETURNING ` + callColumnsOfC
 
 // renewal names the claim that renewals are of.
