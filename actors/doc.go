@@ -26,8 +26,9 @@
 //
 // A panic costs an actor its state, not its mailbox: those who waited are told
 // that the outcome is unknown (or their request is put back in line where that
-// is safe), and a new incarnation starts from the store. A result that was
-// meant for an earlier incarnation is dropped.
+// is safe), and a new incarnation starts from the store. A read that an earlier
+// incarnation asked for is dropped; a write that it had under way is waited for
+// before anything is read.
 //
 // When the store fails or stalls, the gate closes: commands are refused at once
 // instead of piling up, until the store answers again.
