@@ -20,16 +20,16 @@ func onEachStore(t *testing.T, test func(t *testing.T, d harness.Dibs)) {
 	t.Run("postgres", func(t *testing.T) { test(t, onPostgres(t)) })
 }
 
-func onSQLite(t *testing.T) harness.Dibs {
+func onSQLite(t testing.TB) harness.Dibs {
 	return harness.Dibs{Binary: tools.dibs, Store: harness.Store{DataDir: t.TempDir()}}
 }
 
-func onPostgres(t *testing.T) harness.Dibs {
+func onPostgres(t testing.TB) harness.Dibs {
 	return harness.Dibs{Binary: tools.dibs, Store: harness.Store{DataDir: t.TempDir(), DatabaseURL: pgtest.EmptyURL(t)}}
 }
 
 // storeAddress is where a server keeps everything, as database/sql names it.
-func storeAddress(t *testing.T, s harness.Store) (driver, address string) {
+func storeAddress(t testing.TB, s harness.Store) (driver, address string) {
 	t.Helper()
 	if s.DatabaseURL != "" {
 		return "pgx", s.DatabaseURL

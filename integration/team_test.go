@@ -44,7 +44,7 @@ func importClients(t *testing.T, d harness.Dibs, n int) {
 	d.MustRun(t, "clients", "import", csvFile(t, rows))
 }
 
-func csvFile(t *testing.T, rows [][]string) string {
+func csvFile(t testing.TB, rows [][]string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "import.csv")
 	f, err := os.Create(path)

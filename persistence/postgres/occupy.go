@@ -8,8 +8,15 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// occupyKey names the advisory lock of servers on a database: "dibs" in ASCII.
-const occupyKey = 0x64696273
+// Advisory locks on a database, "dibs" and "dibt" in ASCII.
+const (
+	// occupyKey is held by each server, by all of them or by one alone.
+	occupyKey = 0x64696273
+	// writersKey is held, shared, by each connection on which a server writes.
+	// It outlives the server: until the database has carried out what a killed
+	// one had sent.
+	writersKey = occupyKey + 1
+)
 
 const (
 	occupyCheck = 2 * time.Second
@@ -25,12 +32,19 @@ var errOccupied = errors.New("another server uses this database")
 // The database keeps the lock for as long as the connection lasts; when that
 // breaks, the lock is taken again. If somebody else has it by then, lost gets an
 // error, and the server must stop. Close ends it.
+//
+// A server that is not shared also waits for what its predecessor sent before
+// it was killed. That is read from the socket and committed however dead the
+// sender is; who read claims before it would remember what is not so.
 func (s *Store) Occupy(ctx context.Context, shared bool) (lost <-chan error, err error) {
 	o := &occupation{store: s, shared: shared}
 	ctx, cancel := context.WithTimeout(ctx, occupyWithin)
 	defer cancel()
 	for {
-		if err = o.lock(ctx); err == nil || !errors.Is(err, errOccupied) {
+		if err = o.lock(ctx); err == nil && !shared {
+			err = o.outlive(ctx)
+		}
+		if !errors.Is(err, errOccupied) {
 			break
 		}
 		select {
@@ -41,8 +55,11 @@ func (s *Store) Occupy(ctx context.Context, shared bool) (lost <-chan error, err
 		break
 	}
 	if err != nil {
+		o.drop()
 		return nil, err
 	}
+	s.serving.Store(true)
+	s.engine.Reset() // what is open does not hold the writers' lock yet
 	failed := make(chan error, 1)
 	stop, done := make(chan struct{}), make(chan struct{})
 	s.leave = func() { close(stop); <-done }
@@ -85,6 +102,30 @@ func (o *occupation) lock(ctx context.Context) error {
 		return errOccupied
 	}
 	return nil
+}
+
+// outlive fails with errOccupied while a connection of an earlier server is
+// there.
+func (o *occupation) outlive(ctx context.Context) error {
+	var gone bool
+	const sql = `SELECT CASE WHEN pg_try_advisory_lock($1) THEN pg_advisory_unlock($1) ELSE false END`
+	if err := o.conn.QueryRow(ctx, sql, int64(writersKey)).Scan(&gone); err != nil {
+		o.drop()
+		return wrap(err)
+	}
+	if !gone {
+		return errOccupied
+	}
+	return nil
+}
+
+// holdWriters marks a new connection of a server as one that writes.
+func (s *Store) holdWriters(ctx context.Context, conn *pgx.Conn) error {
+	if !s.serving.Load() {
+		return nil
+	}
+	_, err := conn.Exec(ctx, `SELECT pg_advisory_lock_shared($1)`, int64(writersKey))
+	return err
 }
 
 // keep watches over the connection until stop is closed. It fails only when

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dibs-calls/dibs/messages"
@@ -52,7 +53,8 @@ type Store struct {
 	log       *slog.Logger
 	committer persistence.Committer
 	pending   unresolved
-	leave     func() // ends Occupy; nil: not occupied
+	serving   atomic.Bool // a server's: its connections hold the writers' lock
+	leave     func()      // ends Occupy; nil: not occupied
 	closing   sync.Once
 	// at is called before each message to the server that belongs to a
 	// transaction. Nil except in tests, which break things there.
@@ -98,10 +100,10 @@ func connect(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	total = max(total, minMaxConns)
 	var err error
-	if s.engine, err = newPool(ctx, cfg, total-total/4, engineSettings); err != nil {
+	if s.engine, err = newPool(ctx, cfg, total-total/4, engineSettings, s.holdWriters); err != nil {
 		return nil, err
 	}
-	if s.lists, err = newPool(ctx, cfg, total/4, listSettings); err != nil {
+	if s.lists, err = newPool(ctx, cfg, total/4, listSettings, nil); err != nil {
 		s.engine.Close()
 		return nil, err
 	}
@@ -129,12 +131,14 @@ func listSettings(params map[string]string) {
 	params["plan_cache_mode"] = "force_custom_plan"
 }
 
-func newPool(ctx context.Context, c Config, conns int32, settings func(map[string]string)) (*pgxpool.Pool, error) {
+func newPool(
+	ctx context.Context, c Config, conns int32, settings func(map[string]string), connected func(context.Context, *pgx.Conn) error,
+) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(c.URL)
 	if err != nil {
 		return nil, &messages.Error{Code: messages.CodeBadRequest, Sentence: "The database address cannot be understood.", Cause: err}
 	}
-	cfg.MaxConns = conns
+	cfg.MaxConns, cfg.AfterConnect = conns, connected
 	cfg.PingTimeout = connectTimeout
 	if cfg.ConnConfig.ConnectTimeout == 0 || cfg.ConnConfig.ConnectTimeout > connectTimeout {
 		cfg.ConnConfig.ConnectTimeout = connectTimeout
@@ -147,6 +151,9 @@ func newPool(ctx context.Context, c Config, conns int32, settings func(map[strin
 		params["application_name"] = "dibs"
 	}
 	params["jit"] = "off" // compiling takes longer than any statement here
+	// A server whose machine is gone says no goodbye. Its connections hold what
+	// keeps its successor out, and end after about ten seconds of silence.
+	params["tcp_keepalives_idle"], params["tcp_keepalives_interval"], params["tcp_keepalives_count"] = "5", "2", "3"
 	settings(params)
 	return pgxpool.NewWithConfig(ctx, cfg)
 }
