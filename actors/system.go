@@ -64,6 +64,8 @@ type System struct {
 
 	mu       sync.RWMutex
 	stopping bool           // guarded by mu
+	stopped  chan struct{}  // closed once everything has stopped
+	stopErr  error          // set before stopped is closed
 	asks     sync.WaitGroup // callers being served; raised with mu held for reading
 }
 
@@ -96,7 +98,7 @@ func (j *journalRef) stop(ctx context.Context) error {
 // NewSystem starts a system. [System.Stop] must be called.
 func NewSystem(c Config) *System {
 	c.setDefaults()
-	s := &System{config: c, reader: c.Reader, now: c.Now}
+	s := &System{config: c, reader: c.Reader, now: c.Now, stopped: make(chan struct{})}
 	s.workers = startWorkers()
 	s.gate = newGate(c.Reader.Ping, c.Logger, c.Observer)
 	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
@@ -189,6 +191,17 @@ func (s *System) RenewCall(ctx context.Context, c messages.RenewCall) messages.A
 	return s.command(ctx, c.User, c)
 }
 
+// ReportStarted takes the report of a telephony service that a call began. See
+// [messages.ReportStarted].
+func (s *System) ReportStarted(ctx context.Context, c messages.ReportStarted) messages.Answer {
+	return s.command(ctx, c.User, c)
+}
+
+// ReportEnded takes the report that a call is over. See [messages.ReportEnded].
+func (s *System) ReportEnded(ctx context.Context, c messages.ReportEnded) messages.Answer {
+	return s.command(ctx, c.User, c)
+}
+
 // command puts do to the user's actor and waits for the answer. When ctx ends
 // first the answer is CodeOutcomeUnknown: what was being committed goes on.
 func (s *System) command(ctx context.Context, u messages.UserID, do any) messages.Answer {
@@ -265,15 +278,27 @@ func (s *System) enter() bool {
 
 // Stop refuses new commands, waits until those under way are answered or ctx
 // ends, commits what the journals still have, and stops everything. It can be
-// repeated.
+// repeated: another call waits for the first as long as its own ctx allows, and
+// returns what that one returns.
 func (s *System) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	again := s.stopping
 	s.stopping = true
 	s.mu.Unlock()
-	if again {
-		return nil
+	if !again {
+		s.stopErr = s.stop(ctx)
+		close(s.stopped)
+		return s.stopErr
 	}
+	select {
+	case <-s.stopped:
+		return s.stopErr
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *System) stop(ctx context.Context) error {
 	s.stopSweep()
 	s.sweeping.Wait()
 	err := s.drain(ctx)

@@ -33,6 +33,9 @@ func newDibs(ctx context.Context, url string, p people) (*dibs, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := store.Occupy(ctx, false); err != nil { // as dibs serve does
+		return nil, err
+	}
 	if err := addPeople(ctx, store, p); err != nil {
 		return nil, err
 	}

@@ -59,6 +59,10 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
+// newHistogram counts nanoseconds up to a minute, exact to a percent. It is small:
+// a thousand of them share the caches with what is measured.
+func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, time.Minute.Nanoseconds(), 2) }
+
 // measure runs callers for a warm-up and then for d, and counts what succeeds.
 func measure(ctx context.Context, s system, server serverCPU, l load, callers int, warmUp, d time.Duration) (result, error) {
 	begin := time.Now().Add(warmUp)
@@ -72,7 +76,7 @@ func measure(ctx context.Context, s system, server serverCPU, l load, callers in
 	cpuBefore, serverBefore := cpuTime(), server.used()
 	var wg sync.WaitGroup
 	for c := range callers {
-		tallies[c].starts = hdrhistogram.New(1, time.Minute.Microseconds()*1000, 3)
+		tallies[c].starts = newHistogram()
 		wg.Go(func() {
 			t := &tallies[c]
 			rng := rand.New(rand.NewPCG(uint64(c), uint64(begin.UnixNano())))
@@ -97,7 +101,7 @@ func measure(ctx context.Context, s system, server serverCPU, l load, callers in
 	}
 	wg.Wait()
 	cpu, serverCPU := cpuTime()-cpuBefore, server.used()-serverBefore
-	all, done := hdrhistogram.New(1, time.Minute.Microseconds()*1000, 3), 0
+	all, done := newHistogram(), 0
 	for _, t := range tallies {
 		if t.err != nil {
 			return result{}, t.err

@@ -17,13 +17,32 @@ const (
 	maxEmail      = 254      // bytes (RFC 5321, with its erratum 1690)
 	maxPhone      = 64       // bytes
 	maxNotes      = 16 << 10 // bytes
-	maxAttributes = 16 << 10 // bytes
+	maxAttributes = messages.MaxAttributes
 )
 
 // ClientRow is one client of a file.
 type ClientRow struct {
 	Line   int // the physical line on which the record begins, from 1
 	Client messages.Client
+	// Nameless: the file does not say what the client is called, and its
+	// company, address or number stands for a name.
+	Nameless bool
+}
+
+// Changes returns what the row says of a client who is there already. A cell
+// that is empty says nothing, and attributes without a column stay.
+func (r ClientRow) Changes(id messages.ClientID) messages.ClientPatch {
+	p := messages.ClientPatch{ID: id, Attributes: r.Client.Attributes, Merge: true}
+	if !r.Nameless && r.Client.Name != "" {
+		p.Name = &r.Client.Name
+	}
+	if r.Client.Email != "" {
+		p.Email = &r.Client.Email
+	}
+	if strings.TrimSpace(r.Client.Notes) != "" {
+		p.Notes = &r.Client.Notes
+	}
+	return p
 }
 
 // Clients reads the clients of a file. See the package comment for its rules.
@@ -69,7 +88,7 @@ func (c *Clients) Next() (ClientRow, error) {
 	if c.row, err = c.table.next(); err != nil {
 		return ClientRow{}, err
 	}
-	client, reason := c.client(c.row.cells)
+	client, nameless, reason := c.client(c.row.cells)
 	if reason == "" {
 		reason = tooLarge(client)
 	}
@@ -79,27 +98,28 @@ func (c *Clients) Next() (ClientRow, error) {
 	if first := c.seen.add(client.Phone, c.row.line); first != 0 {
 		return ClientRow{}, &Duplicate{c.row.line, first, client.Phone}
 	}
-	return ClientRow{c.row.line, client}, nil
+	return ClientRow{c.row.line, client, nameless}, nil
 }
 
-func (c *Clients) client(cells []string) (client messages.Client, reason string) {
+func (c *Clients) client(cells []string) (client messages.Client, nameless bool, reason string) {
 	if c.own {
-		return c.ownClient(cells)
+		client, reason = c.ownClient(cells)
+		return client, false, reason
 	}
 	phone, phoneColumn, reason := c.phone(cells)
 	if reason != "" {
-		return client, reason
+		return client, false, reason
 	}
 	email, emailColumn := c.email(cells)
 	notes, notesColumn := c.cols.value(cells, fieldNotes)
 	client = messages.Client{Name: clientName(c.cols, cells), Phone: phone, Email: email, Notes: lineFeeds(notes)}
-	if client.Name == "" {
+	if nameless = client.Name == ""; nameless {
 		// Somebody has to be called something: a list of bare numbers is a
 		// usual list.
 		client.Name = firstOf(c.cols.text(cells, fieldCompany), email, phone)
 	}
 	client.Attributes = c.attributes(cells, phoneColumn, emailColumn, notesColumn)
-	return client, ""
+	return client, nameless, ""
 }
 
 // phone returns the first number that can be understood, and its column.

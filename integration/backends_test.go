@@ -43,7 +43,7 @@ func storeAddress(t testing.TB, s harness.Store) (driver, address string) {
 
 // openStore opens what a server keeps, beside it. What the tests find there is
 // what is on stable storage, whatever the server says.
-func openStore(t *testing.T, s harness.Store) *sql.DB {
+func openStore(t testing.TB, s harness.Store) *sql.DB {
 	t.Helper()
 	db, err := sql.Open(storeAddress(t, s))
 	if err != nil {

@@ -3,7 +3,6 @@ package integration
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -114,43 +113,6 @@ func isProblem(t *testing.T, body []byte) {
 	if err := json.Unmarshal(body, &p); err != nil || p.Error == "" || p.Code == "" {
 		t.Errorf("a refusal without a sentence or a code: %.300q", body)
 	}
-}
-
-// TestSlowHeaders opens connections that never finish their first line. They
-// cost little, keep nobody else out, and are closed by the server.
-func TestSlowHeaders(t *testing.T) {
-	n := 4000
-	if testing.Short() {
-		n = 500
-	}
-	d := onSQLite(t)
-	connect := newDialer(t, d, 1, 1)
-	s := d.Serve(t)
-	s.WaitReady(readyLimit)
-	team := connect(s)
-	before := s.ResidentMemory()
-	var slow []net.Conn
-	for range n {
-		conn := dial(t, s.Addr)
-		if _, err := io.WriteString(conn, "PUT /api/user-status HTTP/1.1\r\nHost: di"); err != nil {
-			t.Fatal(err)
-		}
-		slow = append(slow, conn)
-	}
-	for range 20 { // others are served meanwhile
-		harness.Must(t, http.StatusOK)(team.start(t, 0, 0), nil)
-		harness.Must(t, http.StatusOK)(team.end(t, 0), nil)
-	}
-	if grown := s.ResidentMemory() - before; grown > flat+int64(n)*24<<10 {
-		t.Errorf("%d slow connections cost %d MiB", n, grown>>20)
-	}
-	for _, conn := range slow {
-		// Some servers say 408 before they close.
-		if _, err := io.Copy(io.Discard, conn); errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
-			t.Fatal("a connection that never finished its headers is still open after a minute")
-		}
-	}
-	harness.Must(t, http.StatusOK)(team.start(t, 0, 0), nil)
 }
 
 func isTimeout(err error) bool {

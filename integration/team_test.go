@@ -23,7 +23,7 @@ const (
 type person struct{ email, first, last, role, password string }
 
 // importPeople makes people with the command line.
-func importPeople(t *testing.T, d harness.Dibs, people ...person) {
+func importPeople(t testing.TB, d harness.Dibs, people ...person) {
 	t.Helper()
 	rows := [][]string{{"email", "first_name", "last_name", "role", "password"}}
 	for _, p := range people {
@@ -33,7 +33,7 @@ func importPeople(t *testing.T, d harness.Dibs, people ...person) {
 }
 
 // importClients makes n clients with the command line.
-func importClients(t *testing.T, d harness.Dibs, n int) {
+func importClients(t testing.TB, d harness.Dibs, n int) {
 	t.Helper()
 	rows := [][]string{{"name", "phone", "email"}}
 	for i := range n {
@@ -72,7 +72,7 @@ func agents(n int) []person {
 }
 
 // serviceKey makes the key of a dialer, which acts for everybody.
-func serviceKey(t *testing.T, d harness.Dibs) string {
+func serviceKey(t testing.TB, d harness.Dibs) string {
 	t.Helper()
 	return strings.TrimSpace(d.MustRun(t, "token", "create", "--role", "service", "--name", "dialer"))
 }
@@ -87,7 +87,7 @@ type dialer struct {
 
 // newDialer makes people, clients and a key with the command line, before a
 // server runs, and returns how to sign in once one does.
-func newDialer(t *testing.T, d harness.Dibs, users, clients int) func(*harness.Server) *dialer {
+func newDialer(t testing.TB, d harness.Dibs, users, clients int) func(*harness.Server) *dialer {
 	t.Helper()
 	d.MustRun(t, "migrate", "up")
 	importPeople(t, d, agents(users)...)

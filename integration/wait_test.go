@@ -7,7 +7,7 @@ import (
 
 // waitFor waits until a condition holds. It looks often, and gives up, failing
 // the test, after limit.
-func waitFor(t *testing.T, limit time.Duration, what string, holds func() bool) {
+func waitFor(t testing.TB, limit time.Duration, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

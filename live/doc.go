@@ -24,6 +24,10 @@
 // the stream, so what a reader knows is always what the model knew at some
 // moment, and never goes back.
 //
+// Names are not part of that: the truth brings new ones of users and clients,
+// [Model.ClientsChanged] those that this node wrote. Readers are told in a frame
+// of their own, "call.changed".
+//
 // A reader's position is a number of this process's own ("epoch:number"), not
 // one of the stream: what this node committed goes out before the stream has
 // it, so positions in the stream cannot say what a reader has seen. A reader
@@ -34,9 +38,12 @@
 // mark: what was committed after the truth was read is never undone.
 //
 // Failure rules. When the feed is lost, readers are told "stale" and the model
-// goes on with what this node commits and what the truth says. When the feed
-// missed something ([Sink.Reset]), the truth is read at once and every reader
-// gets a fresh snapshot. A reader that cannot keep up is cut off; it never
+// goes on with what this node commits and what the truth says. When it is back,
+// the truth is read before they are told that all is well: so the model is right
+// at once, however long a backlog of old news takes to arrive. A start of that
+// backlog which the truth did not show is not shown either, but has the truth read
+// again, for it may have been committed a moment after. When the feed
+// missed something ([Sink.Reset]), every reader gets a fresh snapshot as well. A reader that cannot keep up is cut off; it never
 // holds up anybody, nor more memory than the ring that all readers share.
 //
 // Locks. Model.mu guards the state and is held for microseconds; the ring of

@@ -31,8 +31,9 @@ func (o Offset) String() string { return fmt.Sprintf("%s:%d", o.Epoch, o.Seq) }
 //     limits have deleted what was not read yet, a consumer skipped something.
 //   - Call Stale(true) as soon as it may be missing events (the connection is
 //     gone, heartbeats stay away), and Stale(false) when it is attached again
-//     and has brought what had piled up meanwhile. A model is stale until it is
-//     told otherwise; telling it twice does no harm.
+//     and has brought what had piled up on the stream. A model is stale until it
+//     is told otherwise, and then until it has read the truth; telling it twice
+//     does no harm.
 //   - Reconnect by itself, and return only when ctx ends. A Feed that returns
 //     before that is run again after a pause.
 //

@@ -9,6 +9,7 @@ import (
 // Names of frames besides the types of events.
 const (
 	frameSnapshot = "snapshot"
+	frameChanged  = "call.changed" // a call goes on; its user or its client is called otherwise
 	frameStale    = "stale"
 	framePing     = "ping"
 )

@@ -68,6 +68,13 @@ func (s *store) tick() time.Time {
 	return s.now
 }
 
+// clock is the time now; it stands still between changes.
+func (s *store) clock() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now
+}
+
 // start is nil when the claim is refused.
 func (s *store) start(u, c int) []messages.Event {
 	s.mu.Lock()
@@ -287,6 +294,12 @@ func (r *reader) resume(m *Model) *reader {
 	return n
 }
 
+func (r *reader) snapshotsRead() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.snapshots
+}
+
 func (r *reader) stop() { r.cancel(); <-r.done }
 
 var errBadFrame = errors.New("not a frame")
@@ -346,6 +359,16 @@ func (r *reader) frame(f string) error {
 		return nil
 	case frameStale:
 		return json.Unmarshal([]byte(data), &struct{ Stale *bool }{&r.stale})
+	case frameChanged:
+		var c messages.LiveCall
+		if err := json.Unmarshal([]byte(data), &c); err != nil {
+			return err
+		}
+		if _, known := r.calls[c.Call.ID]; !known {
+			return errors.New("of no call that is known")
+		}
+		r.calls[c.Call.ID] = c
+		return nil
 	case framePing:
 		return nil
 	}

@@ -72,12 +72,15 @@ type Model struct {
 	mu       sync.Mutex // guards what follows, and the order of frames in the hub
 	state    *state
 	position Offset
-	loaded   bool     // the truth was read once
-	lost     bool     // the feed says so
-	missed   uint64   // how often events were missed
-	healed   uint64   // of these, how often the truth has made up for it
-	stale    bool     // what readers were told last
-	since    *touched // not nil while the truth is being read
+	loaded   bool      // the truth was read once
+	lost     bool      // the feed says so
+	found    bool      // the feed was attached once
+	missed   uint64    // how often events were missed, or came late
+	healed   uint64    // of these, how often the truth has made up for it
+	gap      uint64    // which of these was the last Reset
+	madeUp   time.Time // when it last did
+	stale    bool      // what readers were told last
+	since    *touched  // not nil while the truth is being read
 }
 
 // New makes a model that knows nothing yet; see [Model.Run].
@@ -85,7 +88,7 @@ func New(cfg Config) (*Model, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
-	m := &Model{cfg: cfg, epoch: rand.Text()[:12], state: newState(), lost: true, stale: true, kick: make(chan struct{}, 1)}
+	m := &Model{cfg: cfg, epoch: rand.Text()[:12], state: newState(cfg.Now()), lost: true, stale: true, kick: make(chan struct{}, 1)}
 	m.list = newList(m)
 	m.hub = newHub(m.epoch, cfg)
 	var err error
@@ -149,17 +152,18 @@ func (m *Model) Apply(at Offset, e messages.Event) {
 
 // take needs m.mu.
 func (m *Model) take(e messages.Event, fromStream bool) {
-	m.since.add(e.Call)
 	people := len(m.state.people)
 	changes := m.state.apply(e, fromStream)
+	m.since.add(e, changes)
 	source := "node"
 	if fromStream {
 		source = "stream"
 	}
 	m.publish(changes, source)
-	if m.loaded && len(m.state.people) > people {
+	if m.loaded && (len(m.state.people) > people || m.state.doubted) {
 		m.RefreshUsers() // somebody new: there may be more of them
 	}
+	m.state.doubted = false
 }
 
 // publish needs m.mu. It makes what changed visible to everybody.
@@ -188,16 +192,31 @@ func (m *Model) Reset(at Offset) {
 
 func (m *Model) resetLocked(at Offset) {
 	m.position = at
+	m.owe()
+	m.gap = m.missed
+}
+
+// owe needs m.mu. It has the truth read soon, and everybody told "stale" until
+// then. What others committed before now may only come now.
+func (m *Model) owe() {
 	m.missed++
+	m.state.doubt = m.cfg.Now()
 	m.tellStale()
 	m.RefreshUsers()
 }
 
-// Stale implements [Sink].
+// Stale implements [Sink]. When the feed is back, the truth is read before
+// anybody is told so: what other nodes committed meanwhile may still be in their
+// outbox, and a large backlog takes its time.
 func (m *Model) Stale(stale bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	back := m.lost && !stale
 	m.lost = stale
+	if back && m.found {
+		m.owe()
+	}
+	m.found = m.found || back
 	m.tellStale()
 }
 

@@ -103,7 +103,10 @@ func (f *frozen) CallsInProgress(ctx context.Context) ([]messages.LiveCall, erro
 func TestDriftIsRepairedCountedAndLogged(t *testing.T) {
 	truth := newStore(5)
 	logs := &lockedLog{}
-	m := newModel(t, truth, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(logs, nil)) })
+	m := newModel(t, truth, func(c *Config) {
+		c.Log = slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	})
+	m.Stale(false)
 	reconcile := func() {
 		t.Helper()
 		if err := m.reconcile(t.Context()); err != nil {
@@ -146,9 +149,13 @@ func TestDriftIsRepairedCountedAndLogged(t *testing.T) {
 	truth.calls[user(2).ID] = call
 	truth.mu.Unlock()
 	tag, _ := m.StatusTag(false)
+	frames := m.hub.position()
 	reconcile()
 	if again, _ := m.StatusTag(false); again == tag {
 		t.Error("another list has the same tag")
+	}
+	if n := m.hub.position() - frames; n != 1 {
+		t.Errorf("%d frames tell of the client that was renamed", n)
 	}
 	if got := m.state.holders[call.Client.ID].call.Call.LeaseExpiresAt; !got.Equal(call.Call.LeaseExpiresAt) {
 		t.Error("the lease was not taken over")
@@ -160,6 +167,18 @@ func TestDriftIsRepairedCountedAndLogged(t *testing.T) {
 	reconcile()
 	if again, _ := m.StatusTag(false); again != tag {
 		t.Error("the same list has another tag")
+	}
+
+	// What happened elsewhere while the feed was lost is repaired as well.
+	m.Stale(true)
+	truth.start(3, 3)
+	reconcile()
+	truth.end(3)
+	m.Stale(false)
+	reconcile()
+	if missing, over := testutil.ToFloat64(m.metrics.drift.WithLabelValues("missing")),
+		testutil.ToFloat64(m.metrics.drift.WithLabelValues("over")); missing != 2 || over != 1 {
+		t.Errorf("missing %v, over %v: that was to be expected", missing, over)
 	}
 }
 
@@ -280,15 +299,22 @@ func TestFeedLostAndFound(t *testing.T) {
 		synctest.Wait()
 		isStale(true, 2)
 		again := <-feed.to
+		// What another node has committed by now is on its way for a long time
+		// yet. Nobody is told that all is well before it is known.
+		late := truth.start(1, 1)[0]
+		truth.setFault(errors.New("away"))
 		again.Stale(false)
-		again.Apply(Offset{"a", 6}, truth.start(1, 1)[0])
+		isStale(true, 2)
+		truth.setFault(nil)
 		isStale(false, 2)
 		if got, want := r.knows(), truth.shows(); got != want {
 			t.Errorf("the reader knows %q, want %q", got, want)
 		}
+		again.Apply(Offset{"a", 6}, late)
+		isStale(false, 2)
 		r.look(func(r *reader) {
-			if got := strings.Join(r.names, " "); got != "snapshot stale stale snapshot stale stale stale call.started" &&
-				got != "snapshot stale stale snapshot stale stale call.started" {
+			if got := strings.Join(r.names, " "); got != "snapshot stale stale snapshot stale stale call.started stale" &&
+				got != "snapshot stale stale snapshot stale call.started stale" {
 				t.Errorf("frames: %s", got)
 			}
 		})

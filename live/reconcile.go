@@ -13,10 +13,13 @@ const (
 	retryEvery = time.Second
 	// minPause is between reconciliations that were asked for.
 	minPause = 200 * time.Millisecond
+	// doubtFor is how long the stream may bring old news after events were
+	// missed: a backlog of some hundred thousand events.
+	doubtFor = time.Minute
 )
 
 // RefreshUsers makes the model read the store soon, because somebody was added,
-// renamed or disabled, a client was renamed. It does not wait for it.
+// renamed or disabled. It does not wait for it.
 func (m *Model) RefreshUsers() {
 	select {
 	case m.kick <- struct{}{}:
@@ -117,14 +120,27 @@ func (m *Model) reconcile(ctx context.Context) (err error) {
 func (m *Model) settle(at mark, began time.Time, users []messages.UserStatus, calls []messages.LiveCall) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	changes, d := m.state.correct(users, calls, at.since, began)
-	m.publish(changes, "store")
+	made := m.state.correct(users, calls, at.since, began)
+	m.publish(made.changes, "store")
+	m.publishRenamed(made.renamed)
 	m.loaded, m.healed = true, at.missed
+	if at.owed {
+		m.madeUp = began
+	}
+	switch {
+	case at.owed, at.first: // what was committed before may only come now
+		m.state.doubt = began
+	case began.Sub(m.state.doubt) > doubtFor:
+		m.state.doubt = time.Time{}
+	}
 	m.metrics.reconciled.Observe(m.cfg.Now().Sub(began).Seconds())
 	switch {
-	case at.owed && !at.first:
+	case at.first:
+	case at.gap:
 		m.hub.reset()
-	case !at.first && d.sum() > 0:
+	case at.lost || m.lost || began.Sub(m.madeUp) <= doubtFor: // it was to be expected, and is no drift
+	case made.drift.sum() > 0:
+		d := made.drift
 		m.metrics.drift.WithLabelValues("missing").Add(float64(d.missing))
 		m.metrics.drift.WithLabelValues("over").Add(float64(d.over))
 		m.cfg.Log.Warn("the live status differed from the store and was repaired", "missing", d.missing, "over", d.over)
@@ -138,6 +154,8 @@ type mark struct {
 	since  *touched
 	missed uint64 // as of then: what is missed later takes another reading
 	owed   bool   // something was missed that no reading has made up for
+	gap    bool   // and nothing but a snapshot tells readers of it
+	lost   bool   // the feed is
 	first  bool   // nothing was read before
 }
 
@@ -145,5 +163,6 @@ func (m *Model) mark() mark {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.since = newTouched()
-	return mark{since: m.since, missed: m.missed, owed: m.missed != m.healed, first: !m.loaded}
+	return mark{since: m.since, missed: m.missed, owed: m.missed != m.healed, gap: m.gap > m.healed,
+		lost: m.lost, first: !m.loaded}
 }

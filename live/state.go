@@ -34,6 +34,10 @@ type state struct {
 	over    recent
 	// horizon: a start before this that the truth did not show was over by then.
 	horizon time.Time
+	// doubt: a start before this that the truth did not show was probably over
+	// by then, and is for the truth to show. Zero: there is no doubt.
+	doubt   time.Time
+	doubted bool // the truth is to be read for such a start
 
 	version uint64       // changes whenever the list of users would say something else
 	order   []*person    // those listed, as the list shows them
@@ -41,8 +45,10 @@ type state struct {
 	dirty   map[int]bool // groups of order with somebody whose json is nil
 }
 
-func newState() *state {
-	return &state{people: map[messages.UserID]*person{}, holders: map[messages.ClientID]*person{},
+// newState knows nothing; from the stream it takes what began from now on, and for
+// the rest the truth.
+func newState(now time.Time) *state {
+	return &state{doubt: now, people: map[messages.UserID]*person{}, holders: map[messages.ClientID]*person{},
 		over: newRecent(recentlyOver), dirty: map[int]bool{}, version: 1}
 }
 
@@ -71,7 +77,7 @@ func (s *state) apply(e messages.Event, fromStream bool) []messages.Event {
 	return nil
 }
 
-// late reports whether a start is no news: it is known, or over.
+// late reports whether a start is no news: it is known, or over, or in doubt.
 func (s *state) late(c messages.Call, fromStream bool) bool {
 	if c.Token <= s.over.token(c.ClientID) {
 		return true
@@ -82,6 +88,10 @@ func (s *state) late(c messages.Call, fromStream bool) bool {
 	p := s.people[c.UserID]
 	if p != nil && p.call != nil && p.call.Call.StartedAt.After(c.StartedAt) || fromStream && c.StartedAt.Before(s.horizon) {
 		s.over.note(c.ClientID, c.Token)
+		return true
+	}
+	if fromStream && c.StartedAt.Before(s.doubt) {
+		s.doubted = true
 		return true
 	}
 	return false

@@ -43,7 +43,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		{"start2 end1 start3 end2 start1 start2", "start2 end2 start3", "start3"},
 	} {
 		for _, fromStream := range []bool{true, false} {
-			s := newState()
+			s := newState(time.Time{})
 			var told []string
 			for name := range strings.FieldsSeq(tc.arrive) {
 				for _, e := range s.apply(history[name], fromStream) {
@@ -82,7 +82,7 @@ func nameOf(t *testing.T, history map[string]messages.Event, e messages.Event) s
 }
 
 func TestEventsThatMeanNothing(t *testing.T) {
-	s := newState()
+	s := newState(time.Time{})
 	good := newStore(0).start(1, 1)[0]
 	for _, change := range []func(*messages.Event){
 		func(e *messages.Event) { e.Call.ID = messages.CallID{} },
@@ -109,7 +109,7 @@ func TestOldStartsAfterTheTruth(t *testing.T) {
 	truth.end(0)
 	truth.now = truth.now.Add(time.Minute)
 	truth.start(1, 1)
-	s := newState()
+	s := newState(time.Time{})
 	calls, _ := truth.CallsInProgress(t.Context())
 	users, _ := truth.UserStatuses(t.Context(), false)
 	s.correct(users, calls, newTouched(), truth.now)
@@ -120,7 +120,7 @@ func TestOldStartsAfterTheTruth(t *testing.T) {
 	if got := s.apply(young[0], true); len(got) != 1 {
 		t.Errorf("a new one changed %v", got)
 	}
-	s = newState()
+	s = newState(time.Time{})
 	s.correct(users, calls, newTouched(), truth.now)
 	if got := s.apply(old[0], false); len(got) != 1 {
 		t.Errorf("what this node committed itself changed %v", got)

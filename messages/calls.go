@@ -124,6 +124,8 @@ type Answer struct {
 	Caller *Caller `json:"caller,omitempty"`
 	// Log is the log that was saved.
 	Log *CallLog `json:"log,omitempty"`
+	// Repeated says that a report had taken its effect before.
+	Repeated bool `json:"-"`
 }
 
 // Availability says whether a client can be called now, from the claim itself.

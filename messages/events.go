@@ -29,6 +29,10 @@ type Event struct {
 
 	Reason      EndReason `json:"reason,omitempty"`      // call.ended
 	Disposition string    `json:"disposition,omitempty"` // call.ended
+
+	// Refusal, with call.refused: why. Call is then the one that was not begun:
+	// it has neither token nor times.
+	Refusal *Refusal `json:"refusal,omitempty"`
 }
 
 // EventID is the id of an event of a call.
@@ -51,8 +55,7 @@ type Snapshot struct {
 	Stale bool       `json:"stale"`
 }
 
-// OutboxRow is the events of one committed batch, written in its transaction
-// and kept until they are published (I7). Rows of the same client come in the
+// OutboxRow is events of one committed batch, written in its transaction and kept until they are published (I7). Rows of the same client come in the
 // order of their ids.
 type OutboxRow struct {
 	ID     int64

@@ -49,6 +49,25 @@ type Write struct {
 	// a command refused from memory. Nil: the answer follows from the outcome
 	// by [AnswerOf].
 	Refusal *Answer
+
+	// Report, when set, is the event of a telephony service that asks for this
+	// write, and is recorded with it (I8). If it was recorded before, nothing
+	// of this write happens, and the outcome is OutcomeReplayed. A write has no
+	// Key beside it.
+	//
+	//   - A claim is not made for a call that was reported before, as begun or
+	//     as over, or that has ended (OutcomeCallOver). If it is refused, the
+	//     refusal is in its outcome as an event.
+	//   - A release may leave its Token zero: any. If there is no such claim, no
+	//     report will ever begin that call.
+	//   - A release with ReasonSuperseded happens only if the call was reported
+	//     by the same source to have begun earlier (else OutcomeNotSuperseded);
+	//     it records nothing: a claim or a note with the same Report follows.
+	//   - A note with a Refusal publishes it, unless that call has been reported
+	//     or has ended (OutcomeCallOver).
+	//
+	// OutcomeNoUser, OutcomeNoClient and OutcomeUserHeld record nothing.
+	Report *Report
 }
 
 // OutcomeKind is what became of a [Write].
@@ -75,14 +94,18 @@ const (
 	// OutcomeNotExpired: a release with ReasonExpired of a lease that still
 	// runs. Call is the claim as the store has it.
 	OutcomeNotExpired
-	// OutcomeReplayed: the Key was recorded before with the same digest.
-	// Replay is the answer recorded.
+	// OutcomeReplayed: the Key was recorded before with the same digest, or the
+	// Report was. Replay is the answer recorded.
 	OutcomeReplayed
 	// OutcomeKeyReused: the Key was recorded before with another digest.
 	OutcomeKeyReused
+	// OutcomeNotSuperseded: a release with ReasonSuperseded of a call that is
+	// not known to be over.
+	OutcomeNotSuperseded
 	// OutcomeNotApplied: the transaction did not happen, and it is certain
-	// that it did not. Never returned by a store: the journal says so to each
-	// write of a batch that failed.
+	// that it did not. The journal says so to each write of a batch that failed. A
+	// store returns it only for a report, when another write of the batch is
+	// about the same event or the same call: made again, it finds out.
 	OutcomeNotApplied
 	// OutcomeRefused: the store cannot hold what the write says (a NUL byte in
 	// a text, for one). Never returned by a store, like OutcomeNotApplied.
@@ -100,7 +123,7 @@ type Outcome struct {
 	Log    *CallLog // the log as saved, if the write carried one and it was saved
 	Replay *Answer  // OutcomeReplayed
 	// Event is what everybody may know of it: set when this write started or
-	// ended a call, and then it stands in the outbox too.
+	// ended a call or refused a report, and then it stands in the outbox too.
 	Event *Event
 }
 
@@ -126,6 +149,8 @@ func AnswerOf(w Write, o Outcome) Answer {
 		return Answer{Log: o.Log} // ending what is over is harmless
 	case OutcomeNotExpired:
 		return Answer{Call: &o.Call}
+	case OutcomeNotSuperseded:
+		return Answer{Code: CodeUserOnCall, Call: &o.Call}
 	case OutcomeReplayed:
 		return *o.Replay
 	case OutcomeKeyReused:

@@ -91,6 +91,19 @@ type Client struct {
 	UpdatedAt  time.Time       `json:"updated_at"`
 }
 
+// MaxAttributes is how large the attributes of a client may be, in bytes as JSON.
+const MaxAttributes = 16 << 10
+
+// ClientPatch changes some of a client's fields. What is nil stays as it is.
+type ClientPatch struct {
+	ID                        ClientID
+	Name, Phone, Email, Notes *string
+	// Attributes, a JSON object, replaces the client's, or, with Merge, its
+	// keys replace and join the client's keys.
+	Attributes json.RawMessage
+	Merge      bool
+}
+
 // ClientQuery selects a page of clients. Search matches name, phone and
 // e-mail without regard to case, and the digits of a phone number however it
 // is spelled.
@@ -160,7 +173,7 @@ func (p Principal) Caller() string {
 // Audit is one entry of the audit trail: who did what to whom, and why.
 type Audit struct {
 	At      time.Time       `json:"at"`      // set by the store
-	By      string          `json:"by"`      // Principal.Caller(), or "cli", "system"
+	By      string          `json:"by"`      // Principal.Caller(), "cli:<user of the operating system>", or "system"
 	Action  string          `json:"action"`  // e.g. call.force_released, user.disabled
 	Subject string          `json:"subject"` // e.g. user:<id>
 	Detail  json.RawMessage `json:"detail"`  // a JSON object; may be nil

@@ -55,11 +55,12 @@ type ClaimReader interface {
 
 // People reads and writes accounts. Errors carry codes: CodeUserNotFound,
 // CodeEmailTaken, CodeUnavailable. E-mail addresses are compared without
-// regard to case.
+// regard to case. What is given as audit is written in the transaction of the
+// change, and only if there was one.
 type People interface {
 	// AddUsers makes users, all or none, and returns them with their ids as
 	// given (or made, where zero).
-	AddUsers(ctx context.Context, users []messages.NewUser) ([]messages.User, error)
+	AddUsers(ctx context.Context, users []messages.NewUser, audit ...messages.Audit) ([]messages.User, error)
 	// UserByID returns an account, disabled ones too.
 	UserByID(ctx context.Context, id messages.UserID) (messages.Account, error)
 	// UserByEmail returns an account, disabled ones too.
@@ -67,10 +68,13 @@ type People interface {
 	// ListUsers returns all accounts, disabled ones too, by e-mail address.
 	ListUsers(ctx context.Context) ([]messages.Account, error)
 	// SetPassword replaces the password hash and revokes the user's sessions.
-	SetPassword(ctx context.Context, id messages.UserID, hash string) error
+	SetPassword(ctx context.Context, id messages.UserID, hash string, audit messages.Audit) error
 	// DisableUser keeps the user from signing in and from starting calls, and
 	// revokes their sessions. A call in progress goes on. Idempotent.
 	DisableUser(ctx context.Context, id messages.UserID, audit messages.Audit) error
+	// EnableUser takes DisableUser back. Sessions that it ended stay ended.
+	// Idempotent.
+	EnableUser(ctx context.Context, id messages.UserID, audit messages.Audit) error
 	// UserStatuses returns every active user (onCallOnly: those on a call),
 	// ordered by first name, last name, id.
 	UserStatuses(ctx context.Context, onCallOnly bool) ([]messages.UserStatus, error)
@@ -88,7 +92,8 @@ type Tokens interface {
 	PrincipalByToken(ctx context.Context, digest [32]byte) (messages.Principal, error)
 	// RevokeSession forgets a session. Idempotent.
 	RevokeSession(ctx context.Context, digest [32]byte) error
-	// RevokeAPIKey ends an API key. CodeNotFound if there is none.
+	// RevokeAPIKey ends an API key. CodeNotFound if there is none. Idempotent:
+	// again, it keeps the first time and writes no audit.
 	RevokeAPIKey(ctx context.Context, id uuid.UUID, audit messages.Audit) error
 	// ListAPIKeys returns all keys, revoked ones too, newest first.
 	ListAPIKeys(ctx context.Context) ([]messages.APIKey, error)
@@ -101,18 +106,23 @@ type Clients interface {
 	ListClients(ctx context.Context, q messages.ClientQuery) ([]messages.Client, int, error)
 	// ClientByID returns one client.
 	ClientByID(ctx context.Context, id messages.ClientID) (messages.Client, error)
+	// FindClients returns the clients that have one of the ids or one of the
+	// numbers (E.164), each once, in no order. Of several that share a number it
+	// returns two: enough to know that the number names nobody.
+	FindClients(ctx context.Context, ids []messages.ClientID, phones []string) ([]messages.Client, error)
 	// AddClients makes clients, all or none. It sets the times, and an id
-	// where it is zero, in place.
-	AddClients(ctx context.Context, clients []messages.Client) error
-	// UpdateClient replaces name, phone, e-mail, notes and attributes, and
-	// returns the client as it is now.
-	UpdateClient(ctx context.Context, c messages.Client) (messages.Client, error)
+	// where it is zero, in place. audit is written in the same transaction.
+	AddClients(ctx context.Context, clients []messages.Client, audit ...messages.Audit) error
+	// UpdateClients changes clients, all or none, and returns those it changed
+	// as they are now, in no order; one that does not exist is left out. Each
+	// patch is of another client. Two that change a client at the same time
+	// take turns, so that neither undoes what the other changed. audit is
+	// written in the same transaction.
+	UpdateClients(ctx context.Context, patches []messages.ClientPatch, audit ...messages.Audit) ([]messages.Client, error)
 	// DeleteClient removes a client who is not being called. A claim that is
 	// committed at the same time either keeps it from happening or fails for
 	// want of the client.
 	DeleteClient(ctx context.Context, id messages.ClientID, audit messages.Audit) error
-	// PhonesInUse returns those of the numbers (E.164) that clients have.
-	PhonesInUse(ctx context.Context, phones []string) ([]string, error)
 	// EachClient calls f for all clients in the order of their ids, reading in
 	// constant memory, until f fails or the clients end.
 	EachClient(ctx context.Context, f func(messages.Client) error) error
@@ -146,6 +156,7 @@ type Store interface {
 	Journal
 	ClaimReader
 	Outbox
+	Reports
 	People
 	Tokens
 	Clients

@@ -8,8 +8,8 @@ import (
 )
 
 // Outbox holds the events of committed batches until they are published. A row
-// is written by Journal.Commit in the batch's own transaction, one a batch that
-// started or ended calls. Implementations are safe for concurrent use.
+// is written by Journal.Commit in the batch's own transaction: one for a batch that
+// started or ended calls, a few where the batch is large. Implementations are safe for concurrent use.
 type Outbox interface {
 	// OutboxRows returns at most limit rows, in the order of their ids. For one
 	// client that is the order in which its events were committed, and a row

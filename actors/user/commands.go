@@ -24,6 +24,10 @@ func (t *turn) begin(c Command) {
 		t.renew(c, do)
 	case messages.ExpireCall:
 		t.expire(c, do)
+	case messages.ReportStarted:
+		t.reportStarted(c, do)
+	case messages.ReportEnded:
+		t.reportEnded(c, do)
 	}
 }
 
@@ -36,8 +40,15 @@ func (t *turn) start(c Command, do messages.StartCall) {
 		t.answerFromMemory(c, do.Key, a)
 		return
 	}
+	t.reserve(c)
+}
+
+// reserve asks the client actor for the client of a command that is to begin a
+// call.
+func (t *turn) reserve(c Command) {
+	claim := t.claim(c)
 	t.becomeReserving(c)
-	t.toClient(do.Client, messages.Reserve{Client: do.Client, User: t.User, Call: do.Call})
+	t.toClient(claim.Client, messages.Reserve{Client: claim.Client, User: t.User, Call: claim.Call})
 }
 
 func (t *turn) end(c Command, do messages.EndCall) {
@@ -122,6 +133,16 @@ func (t *turn) answerFromMemory(c Command, key *messages.Key, a messages.Answer)
 		return
 	}
 	t.becomeNoting(c, messages.Write{Kind: messages.WriteNote, User: t.User, Key: key, Refusal: &a})
+}
+
+// refuse answers a command that was to begin a call: the source of a report by
+// an event, everybody else at once.
+func (t *turn) refuse(c Command, claim messages.Write, a messages.Answer) {
+	if claim.Report != nil {
+		t.refuseReport(c, a)
+		return
+	}
+	t.answerFromMemory(c, claim.Key, a)
 }
 
 // call returns the committed call for an answer, nil if there is none.

@@ -100,6 +100,10 @@ func (p *player) key() *messages.Key {
 	return nil
 }
 
+func (p *player) report() messages.Report {
+	return messages.Report{Source: "pbx", ID: p.str("report", "e1"), CallRef: "ref", OccurredAt: p.now}
+}
+
 func (p *player) deadline() time.Time {
 	if d := p.duration("within"); d != 0 {
 		return p.now.Add(d)
@@ -128,6 +132,14 @@ func (p *player) message() user.Message {
 	case "renew":
 		return command(messages.RenewCall{
 			User: u1, Call: p.call("call"), Token: int64(p.int("token")), Lease: p.duration("lease"), Key: p.key(),
+		})
+	case "report-started":
+		return command(messages.ReportStarted{
+			User: u1, Client: script.Client(p.int("client")), Call: p.call("call"), Lease: p.duration("lease"), Report: p.report(),
+		})
+	case "report-ended":
+		return command(messages.ReportEnded{
+			User: u1, Client: script.Client(p.int("client")), Call: p.call("call"), Report: p.report(),
 		})
 	case "expire":
 		return user.Command{Do: messages.ExpireCall{User: u1, Call: p.call("call"), Token: int64(p.int("token"))}}
@@ -172,7 +184,8 @@ var outcomes = map[string]messages.OutcomeKind{
 	"done": messages.OutcomeDone, "client-held": messages.OutcomeClientHeld, "user-held": messages.OutcomeUserHeld,
 	"no-user": messages.OutcomeNoUser, "no-client": messages.OutcomeNoClient, "call-over": messages.OutcomeCallOver,
 	"not-expired": messages.OutcomeNotExpired, "replayed": messages.OutcomeReplayed, "key-reused": messages.OutcomeKeyReused,
-	"not-applied": messages.OutcomeNotApplied, "unknown": messages.OutcomeUnknown,
+	"not-superseded": messages.OutcomeNotSuperseded,
+	"not-applied":    messages.OutcomeNotApplied, "unknown": messages.OutcomeUnknown,
 }
 
 // outcome answers the last write as a store would.
@@ -193,12 +206,12 @@ func (p *player) outcome() messages.Outcome {
 	case messages.OutcomeClientHeld:
 		o.Call = messages.Call{ID: script.Call(99), ClientID: w.Client, UserID: script.User(2), StartedAt: p.now, Token: 4}
 		o.Holder = messages.Caller{ID: script.User(2), Name: "Ben", CallStartedAt: p.now}
-	case messages.OutcomeUserHeld, messages.OutcomeNotExpired:
+	case messages.OutcomeUserHeld, messages.OutcomeNotExpired, messages.OutcomeNotSuperseded:
 		if c := p.claim(); c != nil {
 			o.Call = c.Call
 		}
 	case messages.OutcomeReplayed:
-		o.Replay = &messages.Answer{Code: messages.Code(p.str("code", ""))}
+		o.Replay = &messages.Answer{Code: messages.Code(p.str("code", "")), Repeated: w.Report != nil}
 	case messages.OutcomeCallOver:
 		o.Log = w.Log
 	}

@@ -16,7 +16,8 @@ type Asker any
 type Message any
 
 // Command is a command for this user with whoever waits for its answer. Do is
-// one of messages.StartCall, EndCall, SaveLog, RenewCall, ExpireCall.
+// one of messages.StartCall, EndCall, SaveLog, RenewCall, ExpireCall,
+// ReportStarted, ReportEnded.
 type Command struct {
 	Asker Asker
 	Do    any

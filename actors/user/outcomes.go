@@ -18,7 +18,11 @@ func (t *turn) claimed(o messages.Outcome) {
 		// A call that this actor did not know of: learn all of it.
 		t.becomeIdle(Claiming)
 		t.toClient(w.Client, messages.Withdraw{Client: w.Client, Call: w.Call})
-		t.reply(t.finish(), messages.AnswerOf(w, o))
+		if w.Report != nil { // the call may be over by what the report says
+			t.putBack(t.finish())
+		} else {
+			t.reply(t.finish(), messages.AnswerOf(w, o))
+		}
 		t.becomeLoading()
 		return
 	case messages.OutcomeClientHeld:
@@ -52,6 +56,10 @@ func (t *turn) ended(o messages.Outcome) {
 	default:
 		t.becomeOnCall(Ending, t.held)
 	}
+	if _, ok := t.work.command.Do.(messages.ReportStarted); ok {
+		t.superseded(o)
+		return
+	}
 	t.settle(messages.AnswerOf(w, o))
 }
 
@@ -83,9 +91,12 @@ func (t *turn) noted(o messages.Outcome) {
 		t.becomeDoubtful()
 		return
 	}
-	answer := messages.AnswerOf(t.work.write, o)
+	w := t.work.write
+	if w.Kind == messages.WriteRelease && o.Kind == messages.OutcomeDone {
+		t.toClient(o.Call.ClientID, messages.Released{Client: o.Call.ClientID, Call: o.Call.ID})
+	}
 	t.becomeResting(Noting)
-	t.settle(answer)
+	t.settle(messages.AnswerOf(w, o))
 }
 
 // loaded handles the truth from the store.
@@ -121,6 +132,10 @@ func (t *turn) answerAfterDoubt(w messages.Write) messages.Answer {
 	switch {
 	case w.Kind == messages.WriteClaim && mine:
 		return messages.Answer{Call: t.call()}
+	case w.Report != nil:
+		// Made again it finds out; and nobody may be told what the store has
+		// not recorded with it.
+		return messages.Answer{Code: messages.CodeOutcomeUnknown}
 	case w.Kind == messages.WriteClaim && t.Shared:
 		// It may have been committed, and ended elsewhere since.
 		return messages.Answer{Code: messages.CodeOutcomeUnknown}
@@ -146,7 +161,7 @@ func (t *turn) tellClientAfterDoubt(w messages.Write) {
 		t.toClient(w.Client, messages.Confirm{Call: t.held.Call, Name: t.held.Name})
 	case w.Kind == messages.WriteClaim:
 		t.toClient(w.Client, messages.Withdraw{Client: w.Client, Call: w.Call, Doubt: true})
-	case w.Kind != messages.WriteNote && !mine:
+	case w.Kind != messages.WriteNote && !mine && !w.Client.IsZero():
 		t.toClient(w.Client, messages.Released{Client: w.Client, Call: w.Call})
 	}
 }

@@ -95,18 +95,16 @@ func (t *turn) resting(m Message) {
 }
 
 func (t *turn) reserving(m Message) {
-	start := t.work.command.Do.(messages.StartCall)
+	claim := t.claim(t.work.command)
 	switch m := m.(type) {
 	case messages.Reserved:
-		if m.Call == start.Call {
-			t.becomeClaiming(start)
+		if m.Call == claim.Call {
+			t.becomeClaiming(claim)
 		}
 	case messages.Refused:
-		if m.Call == start.Call {
+		if m.Call == claim.Call {
 			t.becomeResting(Reserving)
-			t.answerFromMemory(t.finish(), start.Key, messages.Answer{
-				Code: messages.CodeClientBeingCalled, Caller: &m.Caller,
-			})
+			t.refuse(t.finish(), claim, messages.Answer{Code: messages.CodeClientBeingCalled, Caller: &m.Caller})
 			t.next()
 		}
 	case GiveUp:
@@ -114,7 +112,7 @@ func (t *turn) reserving(m Message) {
 			t.meanwhile(m)
 			return
 		}
-		t.toClient(start.Client, messages.Withdraw{Client: start.Client, Call: start.Call})
+		t.toClient(claim.Client, messages.Withdraw{Client: claim.Client, Call: claim.Call})
 		t.becomeResting(Reserving)
 		t.finish()
 		t.next()

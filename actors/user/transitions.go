@@ -47,16 +47,9 @@ func (t *turn) becomeReserving(c Command) {
 	t.phase, t.work = Reserving, &work{command: c}
 }
 
-func (t *turn) becomeClaiming(start messages.StartCall) {
+func (t *turn) becomeClaiming(claim messages.Write) {
 	t.from(Reserving)
-	lease := start.Lease
-	if lease == 0 {
-		lease = messages.DefaultLease
-	}
-	t.commit(Claiming, t.work.command, messages.Write{
-		Kind: messages.WriteClaim, User: t.User, Client: start.Client, Call: start.Call,
-		Lease: lease, Key: start.Key,
-	})
+	t.commit(Claiming, t.work.command, claim)
 }
 
 func (t *turn) becomeEnding(c Command, w messages.Write) {

@@ -22,11 +22,11 @@ import (
 	"github.com/dibs-calls/dibs/transport/natsapi"
 )
 
-// runServer serves until ctx ends, then stops cleanly: it accepts nothing new,
-// finishes what is under way, and lets the journals write what they have. It
-// calls ready once, with the address people use, when requests are accepted.
-func runServer(ctx context.Context, cfg serveConfig, store persistence.Store, log *slog.Logger, ready func(url string)) (err error) {
-	n := &node{cfg: cfg, store: store, log: log, registry: newRegistry()}
+// runServer serves on ln until ctx ends, then stops cleanly: it accepts nothing
+// new, finishes what is under way, and lets the journals write what they have.
+// It calls ready once, with the address people use, when requests are accepted.
+func runServer(ctx context.Context, cfg serveConfig, ln net.Listener, store persistence.Store, log *slog.Logger, ready func(url string)) (err error) {
+	n := &node{cfg: cfg, store: store, log: log, listener: ln, registry: newRegistry()}
 	defer func() { err = errors.Join(err, n.stop()) }()
 	if err := n.open(ctx); err != nil {
 		return err
@@ -48,6 +48,8 @@ type node struct {
 	model     *live.Model
 	engine    *actors.System
 	server    *httpapi.Server
+	rpc       *natsapi.Service  // nil: requests over NATS are not answered
+	ingester  *natsapi.Ingester // nil: call events of other services are not taken
 	listener  net.Listener
 
 	background sync.WaitGroup // the model, the upkeep
@@ -69,7 +71,9 @@ func (n *node) open(ctx context.Context) (err error) {
 	if err := n.occupy(ctx); err != nil {
 		return err
 	}
-	if n.bus, err = natsapi.Open(ctx, n.cfg.NATS.config(n.cfg.Store.Data, n.registry, n.log)); err != nil {
+	bus := n.cfg.NATS.config(n.cfg.Store.Data, n.registry, n.log)
+	bus.Ingest.Region = n.cfg.DefaultRegion
+	if n.bus, err = natsapi.Open(ctx, bus); err != nil {
 		return err
 	}
 	if n.publisher, err = n.bus.NewPublisher(n.store); err != nil {
@@ -83,13 +87,17 @@ func (n *node) open(ctx context.Context) (err error) {
 	if n.server, err = n.newServer(); err != nil {
 		return err
 	}
-	if n.listener, err = net.Listen("tcp", n.cfg.Listen); err != nil {
-		return fmt.Errorf("cannot listen on %s: %w", n.cfg.Listen, err)
+	if err := n.answerNATS(); err != nil {
+		return err
+	}
+	if err := n.takeReports(); err != nil {
+		return err
 	}
 	ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	n.publisher.Start()
 	n.background.Go(func() { n.model.Run(ctx) })
 	n.background.Go(func() { prune(ctx, n.store, n.log) })
+	n.background.Go(func() { pruneReports(ctx, n.store, n.cfg.NATS.Ingest.Remember, n.log) })
 	return nil
 }
 
@@ -137,7 +145,7 @@ func (n *node) newServer() (*httpapi.Server, error) {
 		return nil, err
 	}
 	api, err := httpapi.New(httpapi.Config{
-		Calls: n.engine, Store: forgetful{n.store, n.engine}, Statuses: patient{n.model}, Live: n.model,
+		Calls: n.engine, Store: telling{n.store, n.engine, n.model}, Statuses: patient{n.model}, Live: n.model,
 		Passwords: passwords, Metrics: n.registry, Log: n.log,
 		Ready: n.ready, Reachable: n.engine.Reachable,
 		Region: n.cfg.DefaultRegion, BehindProxy: n.cfg.BehindProxy,
@@ -146,6 +154,20 @@ func (n *node) newServer() (*httpapi.Server, error) {
 		return nil, err
 	}
 	return httpapi.NewServer(api, httpapi.Limits{}, n.log), nil
+}
+
+// answerNATS begins to answer requests over NATS.
+func (n *node) answerNATS() (err error) {
+	if !n.cfg.NATS.RPC {
+		return nil
+	}
+	n.rpc, err = n.bus.NewService(natsapi.ServiceConfig{
+		Calls: n.engine, People: n.store, Directory: n.store, Reachable: n.engine.Reachable, Version: release(),
+	})
+	if err != nil {
+		return err
+	}
+	return n.rpc.Start()
 }
 
 // ready says why requests should go elsewhere, if so. Claims do not wait for the
@@ -185,8 +207,20 @@ func (n *node) stop() (err error) {
 	defer done()
 	if n.server != nil {
 		callers, done := context.WithTimeout(ctx, n.cfg.ShutdownTimeout/2)
+		if n.rpc != nil {
+			if err := n.rpc.Stop(callers); err != nil {
+				n.log.Warn("broke off requests over NATS that did not end in time", "error", err)
+			}
+		}
 		if err := n.server.Shutdown(callers); err != nil {
 			n.log.Warn("broke off requests that did not end in time")
+		}
+		done()
+	}
+	if n.ingester != nil {
+		reports, done := context.WithTimeout(ctx, n.cfg.ShutdownTimeout/4)
+		if err := n.ingester.Stop(reports); err != nil {
+			n.log.Warn("gave back call events that did not take effect in time", "error", err)
 		}
 		done()
 	}
@@ -232,16 +266,29 @@ func (p patient) wait() {
 	}
 }
 
-// forgetful is the store, with a word to the engine when a client is gone.
-type forgetful struct {
+// telling is the store of the HTTP API, with a word to whoever remembers
+// clients: to the engine when one is gone, to the read model when one is called
+// otherwise.
+type telling struct {
 	persistence.Store
-	engine *actors.System
+	engine interface{ ForgetClient(messages.ClientID) }
+	model  interface{ ClientsChanged([]messages.Client) }
 }
 
-func (f forgetful) DeleteClient(ctx context.Context, id messages.ClientID, audit messages.Audit) error {
-	err := f.Store.DeleteClient(ctx, id, audit)
+// UpdateClients implements [persistence.Clients].
+func (t telling) UpdateClients(ctx context.Context, patches []messages.ClientPatch, audit ...messages.Audit) ([]messages.Client, error) {
+	changed, err := t.Store.UpdateClients(ctx, patches, audit...)
 	if err == nil {
-		f.engine.ForgetClient(id)
+		t.model.ClientsChanged(changed)
+	}
+	return changed, err
+}
+
+// DeleteClient implements [persistence.Clients].
+func (t telling) DeleteClient(ctx context.Context, id messages.ClientID, audit messages.Audit) error {
+	err := t.Store.DeleteClient(ctx, id, audit)
+	if err == nil {
+		t.engine.ForgetClient(id)
 	}
 	return err
 }

@@ -13,7 +13,9 @@ import (
 
 func (c *cli) auditCommand() *cobra.Command {
 	return newGroup("audit", "Who did what to others", `Shows the audit trail: calls that were ended for somebody, people who were
-disabled, clients that were deleted, keys that were made and revoked.`,
+added, disabled, enabled or given a password, clients that were imported or
+deleted, keys that were made and revoked; and who did it. An import has an entry
+for each of its batches, which have the import's id in common.`,
 		c.auditListCommand())
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 
 	"github.com/dibs-calls/dibs/auth"
 	"github.com/dibs-calls/dibs/persistence"
@@ -20,8 +21,9 @@ type cli struct {
 	env            func(name string) (string, bool)
 
 	open   func(ctx context.Context, cfg storeConfig) (persistence.Store, error)
-	serve  func(ctx context.Context, cfg serveConfig, store persistence.Store, log *slog.Logger, ready func(url string)) error
+	serve  func(ctx context.Context, cfg serveConfig, ln net.Listener, store persistence.Store, log *slog.Logger, ready func(url string)) error
 	hashes auth.Params
+	by     string // who runs it, on the audit trail
 
 	// where is bound to the flags that all commands share.
 	where storeConfig
@@ -35,7 +37,7 @@ type cli struct {
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env func(string) (string, bool)) int {
 	c := &cli{
 		stdin: stdin, stdout: stdout, stderr: stderr, env: env,
-		open: openStore, serve: runServer, hashes: auth.DefaultParams(),
+		open: openStore, serve: runServer, hashes: auth.DefaultParams(), by: byCLI(),
 	}
 	return c.run(ctx, args)
 }

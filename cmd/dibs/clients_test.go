@@ -92,11 +92,11 @@ type faulty struct {
 	fail func(clients []messages.Client) error
 }
 
-func (f *faulty) AddClients(ctx context.Context, clients []messages.Client) error {
+func (f *faulty) AddClients(ctx context.Context, clients []messages.Client, audit ...messages.Audit) error {
 	if err := f.fail(clients); err != nil {
 		return err
 	}
-	return f.Store.AddClients(ctx, clients)
+	return f.Store.AddClients(ctx, clients, audit...)
 }
 
 func (sh *shell) breakStore(fail func(clients []messages.Client) error) {

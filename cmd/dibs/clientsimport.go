@@ -13,13 +13,7 @@ import (
 
 const clientsBatch = 500
 
-func (c *cli) clientsImportCommand() *cobra.Command {
-	var dryRun bool
-	var region string
-	cmd := &cobra.Command{
-		Use:   "import FILE",
-		Short: "Add the clients of a CSV file",
-		Long: `Adds the clients of a CSV file as CRMs and dialers export it (HubSpot,
+const clientsImportHelp = `Adds the clients of a CSV file as CRMs and dialers export it (HubSpot,
 Salesforce, Google Contacts, VICIdial's list loader, 'dibs clients export');
 - is standard input. Columns, separator and encoding are recognised; see
 'dibs help csv'.
@@ -30,11 +24,26 @@ interrupted can be run again and adds only what is missing. Each bad line is
 named by number and reason on standard error, the good ones are added; the exit
 code is then 3.
 
+With --update a client who is in the store already, by number, is changed
+instead: name, e-mail address, notes and those attributes that the file has
+columns for. An empty cell changes nothing, and nothing is ever taken away. A
+number that several clients share is named, and changes none of them. A row of
+'dibs clients export' means the client with its id, and may change the number.
+
 A million rows stream in constant memory, except for about 40 bytes a row to
-notice duplicates.`,
+notice duplicates.`
+
+func (c *cli) clientsImportCommand() *cobra.Command {
+	var dryRun, update bool
+	var region string
+	cmd := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Add, or update, the clients of a CSV file",
+		Long:  clientsImportHelp,
 		Example: `  dibs clients import hubspot.csv --dry-run
   dibs clients import leads.csv --region GB     # 020 7946 0123 is +44 20 7946 0123
   dibs clients import leads.csv 2> bad-lines.txt
+  dibs clients import hubspot.csv --update --dry-run   # how many would change?
   unzip -p contacts.zip | dibs clients import -`,
 		Args: exactArgs("the file (- is standard input)"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -43,143 +52,115 @@ notice duplicates.`,
 			}
 			return c.withImportStore(cmd, dryRun, func(ctx context.Context, store persistence.Store) error {
 				return importFile(ctx, c, args[0], dryRun, func(src io.Reader, r *report) (*batches[importer.ClientRow], error) {
-					return clientBatches(store, src, region, r)
+					im := &clientImport{update: update, trail: c.newImportTrail(args[0]), report: r}
+					if store != nil {
+						im.store = store
+					}
+					r.updates = update
+					return im.batches(src, region)
 				})
 			})
 		},
 	}
 	cmd.Flags().StringVar(&region, "region", "US", "whose a number without a country is (two letters)")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "read and check everything, add nothing")
+	cmd.Flags().BoolVar(&update, "update", false, "change the clients who are in the store already")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "read and check everything, change nothing")
 	return cmd
 }
 
 // clientStore is what an import needs of a store.
 type clientStore interface {
-	ExistingClients(ctx context.Context, clients []messages.ClientID) ([]messages.ClientID, error)
-	PhonesInUse(ctx context.Context, phones []string) ([]string, error)
-	AddClients(ctx context.Context, clients []messages.Client) error
+	FindClients(ctx context.Context, ids []messages.ClientID, phones []string) ([]messages.Client, error)
+	AddClients(ctx context.Context, clients []messages.Client, audit ...messages.Audit) error
+	UpdateClients(ctx context.Context, patches []messages.ClientPatch, audit ...messages.Audit) ([]messages.Client, error)
 }
 
 type clientImport struct {
 	store  clientStore // nil in a dry run without a store
+	update bool        // clients who are there are changed
+	trail  importTrail
 	report *report
 }
 
-func clientBatches(store persistence.Store, src io.Reader, region string, r *report) (*batches[importer.ClientRow], error) {
+func (im *clientImport) batches(src io.Reader, region string) (*batches[importer.ClientRow], error) {
 	clients, err := importer.NewClients(src, region)
 	if err != nil {
 		return nil, err
-	}
-	im := &clientImport{report: r}
-	if store != nil {
-		im.store = store
 	}
 	return &batches[importer.ClientRow]{
 		size:   clientsBatch,
 		next:   clients.Next,
 		line:   func(row importer.ClientRow) int { return row.Line },
 		save:   im.save,
-		report: r,
+		report: im.report,
 	}, nil
 }
 
-// save adds those clients of a batch whose numbers and ids are not in use. If
-// the store refuses the batch because of what is in it, each is tried alone, so
-// that one row never keeps the others out.
+// save adds those clients of a batch who are not in the store, and changes the
+// others if that is wanted.
 func (im *clientImport) save(ctx context.Context, rows []importer.ClientRow) error {
-	fresh, err := im.missing(ctx, rows)
+	p, err := im.plan(ctx, rows)
 	if err != nil {
 		return err
 	}
-	err = im.add(ctx, fresh)
-	if len(fresh) > 1 && isAboutContent(err) {
-		return im.saveEach(ctx, rows)
-	}
+	err = eachOrAll(im.report, p.fresh, func(row importer.ClientRow) int { return row.Line },
+		func(rows []importer.ClientRow) error { return im.add(ctx, rows) })
 	if err != nil {
 		return err
 	}
-	im.report.added += len(fresh)
-	im.report.known += len(rows) - len(fresh)
+	err = eachOrAll(im.report, p.changed, func(c clientChange) int { return c.line },
+		func(changes []clientChange) error { return im.change(ctx, changes) })
+	if err != nil {
+		return err
+	}
+	for _, bad := range p.bad {
+		im.report.badLine(bad)
+	}
+	im.report.known += p.known
 	return nil
 }
 
-func (im *clientImport) saveEach(ctx context.Context, rows []importer.ClientRow) error {
-	for i, row := range rows {
-		err := im.save(ctx, rows[i:i+1])
-		if isAboutContent(err) {
-			im.report.badLine(&importer.BadLine{Line: row.Line, Reason: "the store refuses it: " + err.Error()})
-		} else if err != nil {
+func (im *clientImport) add(ctx context.Context, rows []importer.ClientRow) error {
+	if !im.report.dryRun {
+		clients := make([]messages.Client, len(rows))
+		for i, row := range rows {
+			clients[i] = row.Client
+		}
+		entry := im.trail.entry("clients.imported", rows[0].Line, rows[len(rows)-1].Line, len(rows))
+		if err := im.store.AddClients(ctx, clients, entry); err != nil {
 			return err
 		}
 	}
+	im.report.added += len(rows)
 	return nil
 }
 
-// isAboutContent reports whether a store that is well refused what it was
-// given.
-func isAboutContent(err error) bool {
-	switch messages.CodeOf(err) {
-	case messages.CodeBadRequest, messages.CodeInternal:
-		return true
-	}
-	return false
-}
-
-func (im *clientImport) add(ctx context.Context, clients []messages.Client) error {
-	if im.report.dryRun || len(clients) == 0 {
+func (im *clientImport) change(ctx context.Context, changes []clientChange) error {
+	if im.report.dryRun {
+		im.report.updated += len(changes)
 		return nil
 	}
-	return im.store.AddClients(ctx, clients)
-}
-
-// missing returns the clients of rows that the store does not have.
-func (im *clientImport) missing(ctx context.Context, rows []importer.ClientRow) ([]messages.Client, error) {
-	phones, ids, err := im.inUse(ctx, rows)
+	patches := make([]messages.ClientPatch, len(changes))
+	for i, c := range changes {
+		patches[i] = c.patch
+	}
+	entry := im.trail.entry("clients.updated", changes[0].line, changes[len(changes)-1].line, len(changes))
+	changed, err := im.store.UpdateClients(ctx, patches, entry)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	clients := make([]messages.Client, 0, len(rows))
-	for _, row := range rows {
-		c := row.Client
-		if phones[c.Phone] || ids[c.ID] {
-			continue
-		}
-		if !c.ID.IsZero() {
-			ids[c.ID] = true // twice in one batch
-		}
-		clients = append(clients, c)
+	im.report.updated += len(changed)
+	if len(changed) == len(changes) {
+		return nil
 	}
-	return clients, nil
-}
-
-func (im *clientImport) inUse(ctx context.Context, rows []importer.ClientRow) (map[string]bool, map[messages.ClientID]bool, error) {
-	phones, ids := make(map[string]bool), make(map[messages.ClientID]bool)
-	if im.store == nil {
-		return phones, ids, nil
+	there := make(map[messages.ClientID]bool, len(changed))
+	for _, c := range changed {
+		there[c.ID] = true
 	}
-	var askPhones []string
-	var askIDs []messages.ClientID
-	for _, row := range rows {
-		if row.Client.Phone != "" {
-			askPhones = append(askPhones, row.Client.Phone)
-		}
-		if !row.Client.ID.IsZero() {
-			askIDs = append(askIDs, row.Client.ID)
+	for _, c := range changes {
+		if !there[c.patch.ID] {
+			im.report.badLine(&importer.BadLine{Line: c.line, Reason: "the client was deleted a moment ago; import again to add it anew"})
 		}
 	}
-	used, err := im.store.PhonesInUse(ctx, askPhones)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, p := range used {
-		phones[p] = true
-	}
-	if len(askIDs) == 0 {
-		return phones, ids, nil
-	}
-	existing, err := im.store.ExistingClients(ctx, askIDs)
-	for _, id := range existing {
-		ids[id] = true
-	}
-	return phones, ids, err
+	return nil
 }

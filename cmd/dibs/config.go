@@ -64,6 +64,9 @@ func (cfg *serveConfig) check() error {
 	case !phone.ValidRegion(cfg.DefaultRegion):
 		return usagef("--default-region %q is not a region: give two capital letters, as in US or GB", cfg.DefaultRegion)
 	}
+	if err := cfg.NATS.Ingest.check(); err != nil {
+		return err
+	}
 	if cfg.AdminEmail, err = importer.Email(cfg.AdminEmail); err != nil {
 		return usagef("--admin-email: %w", err)
 	}

@@ -26,7 +26,8 @@ const exitCodesHelp = `What the exit code of a dibs command means:
   1    failed: it was tried and did not work; the reason is on standard error
   2    not understood: a wrong command, flag, argument or DIBS_… variable;
        nothing was done
-  3    partly done: an import took the good lines and named the bad ones
+  3    partly done: an import took the good lines and named the bad ones, or
+       some of several dead letters were not there
   4    the store cannot be reached or opened, or its answer was lost; an import
        can simply be run again, it adds only what is missing
   5    refused: to do it would not be safe (to listen beyond this machine

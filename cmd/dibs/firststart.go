@@ -8,6 +8,7 @@ import (
 	"github.com/dibs-calls/dibs/auth"
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/dibs-calls/dibs/persistence"
+	"github.com/google/uuid"
 )
 
 // firstAdmin makes the administrator of an empty store and returns the
@@ -20,7 +21,9 @@ func firstAdmin(ctx context.Context, email string, store persistence.People, pas
 		return "", err
 	}
 	admin := messages.User{FirstName: "Administrator", Email: email, Role: messages.RoleAdmin}
-	_, err = store.AddUsers(ctx, []messages.NewUser{{User: admin, PasswordHash: hash}})
+	admin.ID = messages.UserID{UUID: uuid.New()}
+	audit := messages.Audit{By: "system", Action: "user.added", Subject: userSubject(admin.ID), Detail: []byte(`{"role":"admin"}`)}
+	_, err = store.AddUsers(ctx, []messages.NewUser{{User: admin, PasswordHash: hash}}, audit)
 	if messages.CodeOf(err) == messages.CodeEmailTaken {
 		return "", nil
 	}

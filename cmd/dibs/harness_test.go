@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,7 +25,7 @@ type shell struct {
 	env   map[string]string
 	stdin io.Reader
 	open  func(ctx context.Context, cfg storeConfig) (persistence.Store, error)
-	serve func(ctx context.Context, cfg serveConfig, store persistence.Store, log *slog.Logger, ready func(string)) error
+	serve func(ctx context.Context, cfg serveConfig, ln net.Listener, store persistence.Store, log *slog.Logger, ready func(string)) error
 }
 
 // newShell has a data folder that does not exist yet.
@@ -61,6 +62,7 @@ func (sh *shell) runCtx(ctx context.Context, args ...string) result {
 		env:  func(name string) (string, bool) { v, ok := sh.env[name]; return v, ok },
 		open: sh.open, serve: sh.serve,
 		hashes: auth.Params{MemoryKiB: 64, Passes: 1, Threads: 1},
+		by:     "cli:tester",
 	}
 	if c.stdin == nil {
 		c.stdin = strings.NewReader("")

@@ -80,7 +80,7 @@ func (b *batches[T]) flush(ctx context.Context, rows []T) error {
 func (b *batches[T]) stopped(err error) error {
 	how := "before anything was added"
 	if b.report.done > 0 {
-		how = fmt.Sprintf("behind line %d: what stands up to there is in the store (%d added); run it again to add the rest", b.report.done, b.report.added)
+		how = fmt.Sprintf("behind line %d: what stands up to there is in the store (%s); run it again to add the rest", b.report.done, b.report.changes())
 	}
 	if errors.Is(err, context.Canceled) {
 		return &exitError{exitInterrupted, fmt.Errorf("interrupted %s", how)}

@@ -76,7 +76,7 @@ func TestUsers(t *testing.T) {
 			t.Fatal(err)
 		}
 		newest := sh.want(exitOK, "audit", "list", "--limit", "1", "--json").stdout
-		has(t, newest, `"by":"cli"`, `"action":"user.disabled"`, `"subject":"user:`+ben.ID.String()+`"`)
+		has(t, newest, `"by":"cli:tester"`, `"action":"user.disabled"`, `"subject":"user:`+ben.ID.String()+`"`)
 		if strings.Count(newest, "\n") != 1 {
 			t.Errorf("more than the newest: %s", newest)
 		}
@@ -85,7 +85,23 @@ func TestUsers(t *testing.T) {
 			t.Errorf("audit: %s", table)
 		}
 		sh.want(exitUsage, "audit", "list", "--limit", "0")
+		checkAudit(t, store, "user.added", "user.password_set")
+		sh.enables(store)
 	})
+}
+
+// enables takes back that Ana and Ben were disabled.
+func (sh *shell) enables(store persistence.Store) {
+	sh.t.Helper()
+	has(sh.t, sh.want(exitFailed, "users", "enable", "nobody@example.com", "ana@example.com").stderr, "no user nobody@example.com")
+	has(sh.t, sh.want(exitOK, "users", "enable", "Ben@example.com", "ana@example.com").stdout, "enabled ben@example.com", "enabled ana@example.com")
+	sh.want(exitUsage, "users", "enable")
+	if !sh.signsIn(store, "ana@example.com", "first-password") || !sh.signsIn(store, "ben@example.com", "second-password") {
+		sh.t.Error("they cannot sign in again with the passwords that they had")
+	}
+	if table := sh.want(exitOK, "audit", "list").stdout; strings.Count(table, "user.enabled") != 2 {
+		sh.t.Errorf("audit: %s", table)
+	}
 }
 
 func checkAudit(t *testing.T, store persistence.Upkeep, actions ...string) {
@@ -96,7 +112,7 @@ func checkAudit(t *testing.T, store persistence.Upkeep, actions ...string) {
 	}
 	var got []string
 	for _, a := range trail {
-		if a.By == "cli" {
+		if a.By == "cli:tester" {
 			got = append(got, a.Action)
 		}
 	}
@@ -127,6 +143,7 @@ func TestUsersImport(t *testing.T) {
 			t.Errorf("Ana is %+v, %v", account.User, err)
 		}
 		has(t, sh.want(exitPartly, "users", "import", file).stdout, " 0 added, 3 in the store already")
+		wantTrail(t, store, "users.imported 2 of 2–4")
 	})
 }
 
@@ -142,7 +159,7 @@ type racing struct {
 	races int
 }
 
-func (r *racing) AddUsers(ctx context.Context, users []messages.NewUser) ([]messages.User, error) {
+func (r *racing) AddUsers(ctx context.Context, users []messages.NewUser, audit ...messages.Audit) ([]messages.User, error) {
 	if r.races > 0 {
 		r.races--
 		other := messages.NewUser{User: messages.User{Email: r.email, Role: messages.RoleUser}}
@@ -150,7 +167,7 @@ func (r *racing) AddUsers(ctx context.Context, users []messages.NewUser) ([]mess
 			return nil, err
 		}
 	}
-	return r.Store.AddUsers(ctx, users)
+	return r.Store.AddUsers(ctx, users, audit...)
 }
 
 func TestUsersImportWhileOthersAdd(t *testing.T) {

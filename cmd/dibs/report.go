@@ -16,12 +16,15 @@ type report struct {
 	bar    *progressbar.ProgressBar // nil: nobody is looking
 	dryRun bool
 
-	rows  int // that hold something, good or bad
-	added int
-	twice int // in the file already
-	known int // in the store already
-	bad   int
-	done  int // the line up to which everything is in the store or was named
+	updates bool // clients in the store are changed; else updated is not spoken of
+
+	rows    int // that hold something, good or bad
+	added   int
+	updated int
+	twice   int // in the file already
+	known   int // in the store already, and left as they are
+	bad     int
+	done    int // the line up to which everything is in the store or was named
 }
 
 // newReport measures progress by the bytes of a file, or, where its size is not
@@ -68,8 +71,17 @@ func (r *report) say(what error) {
 // progress shows how many rows are in the store.
 func (r *report) progress() {
 	if r.bar != nil {
-		r.bar.Describe(fmt.Sprintf("%d added", r.added))
+		r.bar.Describe(r.changes())
 	}
+}
+
+// changes says what was done so far.
+func (r *report) changes() string {
+	text := fmt.Sprintf("%d added", r.added)
+	if r.updates {
+		text += fmt.Sprintf(", %d updated", r.updated)
+	}
+	return text
 }
 
 func (r *report) finish() {
@@ -80,12 +92,19 @@ func (r *report) finish() {
 
 // summary is the last line of an import.
 func (r *report) summary(stdout io.Writer) error {
-	verb := "added"
-	if r.dryRun {
-		verb = "would be added (dry run: nothing was changed)"
+	changes, known := r.changes(), "in the store already"
+	if r.updates {
+		known += " and the same"
 	}
-	_, err := fmt.Fprintf(stdout, "%d rows: %d %s, %d in the store already, %d twice in the file, %d bad\n",
-		r.rows, r.added, verb, r.known, r.twice, r.bad)
+	if r.dryRun {
+		changes = fmt.Sprintf("%d would be added", r.added)
+		if r.updates {
+			changes += fmt.Sprintf(", %d would be updated", r.updated)
+		}
+		changes += " (dry run: nothing was changed)"
+	}
+	_, err := fmt.Fprintf(stdout, "%d rows: %s, %d %s, %d twice in the file, %d bad\n",
+		r.rows, changes, r.known, known, r.twice, r.bad)
 	return err
 }
 

@@ -71,10 +71,13 @@ func (c *cli) runServe(ctx context.Context, cfg serveConfig) (err error) {
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
 	// Before the administrator is made: the password of a start that fails
-	// would be told once, to a log that nobody keeps.
-	if err := tryListen(cfg.Listen); err != nil {
+	// would be told once, to a log that nobody keeps. Who connects from now on
+	// waits until the server accepts.
+	ln, err := listen(ctx, cfg.Listen)
+	if err != nil {
 		return err
 	}
+	defer func() { _ = ln.Close() }() // the server has closed it, if it came to one
 	store, err := c.open(ctx, cfg.Store)
 	if err != nil {
 		return err
@@ -93,7 +96,7 @@ func (c *cli) runServe(ctx context.Context, cfg serveConfig) (err error) {
 			return err
 		}
 	}
-	return c.serve(ctx, cfg, store, log, func(url string) { c.printReady(cfg, url) })
+	return c.serve(ctx, cfg, ln, store, log, func(url string) { c.printReady(cfg, url) })
 }
 
 // prepare puts into the store what must be there before anybody can sign in,
@@ -115,16 +118,16 @@ func prepare(ctx context.Context, cfg serveConfig, store persistence.Store, pass
 	return "", nil
 }
 
-// tryListen finds out whether the server will be able to listen.
-func tryListen(address string) error {
-	l, err := net.Listen("tcp", address)
+// listen takes the address, which is then nobody else's.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("cannot listen on %s: the address is already in use: give another with --listen, or DIBS_LISTEN=127.0.0.1:8081", address)
+		return nil, fmt.Errorf("cannot listen on %s: the address is already in use: give another with --listen, or DIBS_LISTEN=127.0.0.1:8081", address)
 	case err != nil:
-		return fmt.Errorf("cannot listen on %s: %w", address, err)
+		return nil, fmt.Errorf("cannot listen on %s: %w", address, err)
 	}
-	return l.Close()
+	return ln, nil
 }
 
 // lockFolder keeps a second server out of a folder: the built-in store is for

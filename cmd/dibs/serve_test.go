@@ -17,11 +17,12 @@ import (
 type served struct {
 	starts int
 	cfg    serveConfig
+	addr   string
 }
 
-func (s *served) serve(_ context.Context, cfg serveConfig, _ persistence.Store, _ *slog.Logger, ready func(string)) error {
+func (s *served) serve(_ context.Context, cfg serveConfig, ln net.Listener, _ persistence.Store, _ *slog.Logger, ready func(string)) error {
 	s.starts++
-	s.cfg = cfg
+	s.cfg, s.addr = cfg, ln.Addr().String()
 	ready("http://127.0.0.1:8080")
 	return nil
 }
@@ -130,7 +131,7 @@ func TestDemoIsNotForPeoplesOwnStore(t *testing.T) {
 func TestOneServerAFolder(t *testing.T) {
 	sh := newShell(t)
 	inner := result{}
-	sh.serve = func(ctx context.Context, _ serveConfig, _ persistence.Store, _ *slog.Logger, _ func(string)) error {
+	sh.serve = func(ctx context.Context, _ serveConfig, _ net.Listener, _ persistence.Store, _ *slog.Logger, _ func(string)) error {
 		inner = sh.runCtx(ctx, "serve")
 		return nil
 	}
@@ -149,7 +150,7 @@ func TestRunningServersSchemaIsLeftAlone(t *testing.T) {
 		opened++
 		return openStore(ctx, cfg)
 	}
-	sh.serve = func(ctx context.Context, _ serveConfig, _ persistence.Store, _ *slog.Logger, _ func(string)) error {
+	sh.serve = func(ctx context.Context, _ serveConfig, _ net.Listener, _ persistence.Store, _ *slog.Logger, _ func(string)) error {
 		if r := sh.runCtx(ctx, "serve"); r.code != exitUnavailable {
 			t.Errorf("the second server: %+v", r)
 		}
@@ -180,9 +181,48 @@ func TestAddressInUse(t *testing.T) {
 	has(t, sh.want(exitOK, "serve").stdout, "password")
 }
 
+// TestAddressIsTakenOnce: from before the administrator is made until the
+// server has it, the address is ours, and afterwards free again.
+func TestAddressIsTakenOnce(t *testing.T) {
+	sh, s := serveShell(t, newShell(t))
+	var early net.Listener
+	sh.open = func(ctx context.Context, cfg storeConfig) (persistence.Store, error) {
+		ln, err := net.Listen("tcp", sh.env["DIBS_LISTEN"])
+		if err == nil {
+			early = ln
+			_ = ln.Close()
+		}
+		return openStore(ctx, cfg)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sh.env["DIBS_LISTEN"] = ln.Addr().String()
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+	sh.want(exitOK, "serve")
+	if early != nil || s.addr != sh.env["DIBS_LISTEN"] {
+		t.Errorf("somebody else could take %s; the server has %s", sh.env["DIBS_LISTEN"], s.addr)
+	}
+	ln, err = net.Listen("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = ln.Close()
+
+	sh.open = func(context.Context, storeConfig) (persistence.Store, error) { return nil, errors.New("no store") }
+	sh.want(exitFailed, "serve")
+	if ln, err = net.Listen("tcp", s.addr); err != nil {
+		t.Fatalf("a start that failed keeps the address: %v", err)
+	}
+	_ = ln.Close()
+}
+
 func TestServeErrors(t *testing.T) {
 	sh := newShell(t)
-	sh.serve = func(context.Context, serveConfig, persistence.Store, *slog.Logger, func(string)) error {
+	sh.serve = func(context.Context, serveConfig, net.Listener, persistence.Store, *slog.Logger, func(string)) error {
 		return errors.New("address in use")
 	}
 	has(t, sh.want(exitFailed, "serve").stderr, "address in use")

@@ -68,14 +68,8 @@ func openStore(ctx context.Context, cfg storeConfig) (persistence.Store, error) 
 // mustMigrate says whether a store with these steps is to be migrated before it
 // is opened, or why it cannot be opened at all.
 func mustMigrate(steps []persistence.Migration, cfg storeConfig) (bool, error) {
-	applied, pending := 0, 0
-	for _, s := range steps {
-		if s.AppliedAt != nil {
-			applied++
-		} else {
-			pending++
-		}
-	}
+	pending := persistence.Pending(steps)
+	applied := len(steps) - pending
 	switch {
 	case applied == 0 && !cfg.Make:
 		return false, noStore(cfg)

@@ -70,8 +70,7 @@ func newAPIKey(role, name string, rate float64) (messages.APIKey, error) {
 
 func (c *cli) createToken(ctx context.Context, store persistence.Tokens, key messages.APIKey) error {
 	secret, digest := auth.NewAPIKey()
-	audit := messages.Audit{By: "cli", Action: "api_key.created", Subject: "key:" + key.ID.String()}
-	if err := store.AddAPIKey(ctx, digest, key, audit); err != nil {
+	if err := store.AddAPIKey(ctx, digest, key, c.audit("api_key.created", "key:"+key.ID.String(), nil)); err != nil {
 		return err
 	}
 	_, _ = fmt.Fprintf(c.stderr, "key %s (%s): keep what follows, it is not shown again\n", key.ID, key.Name)
@@ -121,8 +120,7 @@ func (c *cli) tokenRevokeCommand() *cobra.Command {
 				return usagef("the id of the key: %w (see 'dibs token list')", err)
 			}
 			return c.withStore(cmd, false, func(ctx context.Context, store persistence.Store) error {
-				audit := messages.Audit{By: "cli", Action: "api_key.revoked", Subject: "key:" + id.String()}
-				err := store.RevokeAPIKey(ctx, id, audit)
+				err := store.RevokeAPIKey(ctx, id, c.audit("api_key.revoked", "key:"+id.String(), nil))
 				if messages.CodeOf(err) == messages.CodeNotFound {
 					return fmt.Errorf("there is no key %s (see 'dibs token list')", id)
 				}

@@ -15,11 +15,12 @@ import (
 )
 
 func (c *cli) usersCommand() *cobra.Command {
-	return newGroup("users", "People who make calls", `Adds, imports, lists and disables the people who make calls.
+	return newGroup("users", "People who make calls", `Adds, imports, lists, disables and enables the people who make calls.
 
 All of it can be done while a server runs on the same store. A person is named
 by their e-mail address.`,
-		c.usersAddCommand(), c.usersImportCommand(), c.usersListCommand(), c.usersDisableCommand(), c.usersPasswdCommand())
+		c.usersAddCommand(), c.usersImportCommand(), c.usersListCommand(), c.usersPasswdCommand(),
+		c.usersDisableCommand(), c.usersEnableCommand())
 }
 
 func (c *cli) usersAddCommand() *cobra.Command {
@@ -80,7 +81,9 @@ func (c *cli) askHash(ctx context.Context, fromStdin bool) (string, error) {
 }
 
 func (c *cli) addUser(ctx context.Context, store persistence.People, user messages.NewUser) error {
-	added, err := store.AddUsers(ctx, []messages.NewUser{user})
+	user.ID = messages.UserID{UUID: uuid.New()}
+	audit := c.audit("user.added", userSubject(user.ID), map[string]any{"role": user.Role})
+	added, err := store.AddUsers(ctx, []messages.NewUser{user}, audit)
 	if messages.CodeOf(err) == messages.CodeEmailTaken {
 		return fmt.Errorf("there is a user %s already", user.Email)
 	}
@@ -146,75 +149,6 @@ func state(a messages.Account) string {
 		return "no password"
 	}
 	return "active"
-}
-
-func (c *cli) usersDisableCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "disable EMAIL…",
-		Short: "Keep people from signing in and from starting calls",
-		Long: `Keeps people from signing in and from starting calls, and ends their sessions.
-A call in progress goes on. What they did stays in the store.`,
-		Example: "  dibs users disable dan@example.com",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("the e-mail address is missing")
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withStore(cmd, false, func(ctx context.Context, store persistence.Store) error {
-				var all error
-				for _, name := range args {
-					all = errors.Join(all, c.disable(ctx, store, name))
-				}
-				return all
-			})
-		},
-	}
-}
-
-func (c *cli) disable(ctx context.Context, store persistence.People, name string) error {
-	account, err := findUser(ctx, store, name)
-	if err != nil {
-		return err
-	}
-	audit := messages.Audit{By: "cli", Action: "user.disabled", Subject: "user:" + account.ID.String()}
-	if err := store.DisableUser(ctx, account.ID, audit); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(c.stdout, "disabled %s\n", account.Email)
-	return err
-}
-
-func (c *cli) usersPasswdCommand() *cobra.Command {
-	var fromStdin bool
-	cmd := &cobra.Command{
-		Use:   "passwd EMAIL",
-		Short: "Set a person's password",
-		Long:  "Sets a person's password, asked for as by 'dibs users add', and ends their\nsessions.",
-		Example: `  dibs users passwd ana@example.com
-  pass show dibs/ana | dibs users passwd ana@example.com --password-stdin`,
-		Args: exactArgs("the e-mail address"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withStore(cmd, false, func(ctx context.Context, store persistence.Store) error {
-				account, err := findUser(ctx, store, args[0])
-				if err != nil {
-					return err
-				}
-				hash, err := c.askHash(ctx, fromStdin)
-				if err != nil {
-					return err
-				}
-				if err := store.SetPassword(ctx, account.ID, hash); err != nil {
-					return err
-				}
-				_, err = fmt.Fprintf(c.stdout, "set the password of %s\n", account.Email)
-				return err
-			})
-		},
-	}
-	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from standard input")
-	return cmd
 }
 
 // findUser finds somebody by e-mail address or id.

@@ -44,7 +44,7 @@ count on twenty or more a second and CPU.
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.withImportStore(cmd, dryRun, func(ctx context.Context, store persistence.Store) error {
 				return importFile(ctx, c, args[0], dryRun, func(src io.Reader, r *report) (*batches[importer.UserRow], error) {
-					return c.userBatches(ctx, store, src, r)
+					return c.userBatches(ctx, store, src, c.newImportTrail(args[0]), r)
 				})
 			})
 		},
@@ -69,10 +69,11 @@ type userImport struct {
 	store     persistence.People // nil in a dry run without a store
 	passwords *auth.Passwords
 	known     map[string]bool // e-mail addresses in lower case
+	trail     importTrail
 	report    *report
 }
 
-func (c *cli) userBatches(ctx context.Context, store persistence.Store, src io.Reader, r *report) (*batches[importer.UserRow], error) {
+func (c *cli) userBatches(ctx context.Context, store persistence.Store, src io.Reader, trail importTrail, r *report) (*batches[importer.UserRow], error) {
 	users, err := importer.NewUsers(src)
 	if err != nil {
 		return nil, err
@@ -80,7 +81,7 @@ func (c *cli) userBatches(ctx context.Context, store persistence.Store, src io.R
 	if ignored := users.Ignored(); len(ignored) > 0 {
 		r.say(fmt.Errorf("columns that are not read: %s", strings.Join(ignored, ", ")))
 	}
-	im := &userImport{report: r}
+	im := &userImport{trail: trail, report: r}
 	if store != nil {
 		im.store = store
 	}
@@ -134,7 +135,8 @@ func (im *userImport) save(ctx context.Context, rows []importer.UserRow) error {
 		if im.report.dryRun || len(fresh) == 0 {
 			break
 		}
-		_, err = im.store.AddUsers(ctx, fresh)
+		entry := im.trail.entry("users.imported", rows[0].Line, rows[len(rows)-1].Line, len(fresh))
+		_, err = im.store.AddUsers(ctx, fresh, entry)
 		if err == nil {
 			break
 		}

@@ -26,9 +26,14 @@ func version() string {
 	if !ok {
 		return "(unknown)"
 	}
-	v := info.Main.Version
-	if v == "" {
-		v = "(devel)"
+	return release() + " " + info.GoVersion
+}
+
+// release is the version alone, such as v0.1.0.
+func release() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
 	}
-	return v + " " + info.GoVersion
+	return info.Main.Version
 }

@@ -4,6 +4,7 @@ import "testing"
 
 // TestReloadAndCrash: neither loses the call, nor the notes of a reload.
 func TestReloadAndCrash(t *testing.T) {
+	takesLong(t)
 	t.Parallel()
 	w := newWorld(t)
 	x := w.clients[0]
@@ -43,6 +44,7 @@ func TestReloadAndCrash(t *testing.T) {
 // TestServerRestart: the page says that it lost the server and that what it
 // shows may be stale, and catches up by itself when the server is back.
 func TestServerRestart(t *testing.T) {
+	takesLong(t)
 	t.Parallel()
 	w := newWorld(t)
 	x, y := w.clients[0], w.clients[1]

@@ -45,6 +45,7 @@ func TestSavedLogFreesTheClient(t *testing.T) {
 // specification's sentence. Ben's page cannot have live events here, so that it
 // does not know yet; it polls instead.
 func TestRefusalsAreSaid(t *testing.T) {
+	takesLong(t)
 	t.Parallel()
 	w := newWorld(t)
 	x, y := w.clients[1], w.clients[2]
@@ -74,14 +75,13 @@ func TestRefusalsAreSaid(t *testing.T) {
 	p.untilPanel(y)
 
 	// What nobody told the page it finds out by asking, every 30 seconds.
-	if !testing.Short() {
-		w.end(ana)
-		p.untilRow(x, "free")
-	}
+	w.end(ana)
+	p.untilRow(x, "free")
 }
 
 // TestTwoTabsAgree: whatever one tab does, the other shows.
 func TestTwoTabsAgree(t *testing.T) {
+	takesLong(t)
 	t.Parallel()
 	w := newWorld(t)
 	x, y := w.clients[0], w.clients[1]
@@ -116,6 +116,7 @@ func TestTwoTabsAgree(t *testing.T) {
 // TestAdminReleases: an administrator frees a client from the Team page, for a
 // reason; whoever was calling is told so, and can still save the log.
 func TestAdminReleases(t *testing.T) {
+	takesLong(t)
 	t.Parallel()
 	w := newWorld(t)
 	x := w.clients[0]

@@ -8,6 +8,8 @@
 // A test waits until the page shows what it should, and fails, with what the
 // page shows instead, when that takes longer than anybody would wait.
 //
+// With -short the scenario of the specification and one more are tried.
+//
 // Two things hold in every test, whatever it is about: nothing is written to
 // the browser's console that was not expected, and no request leaves the
 // server.

@@ -8,6 +8,7 @@ import (
 
 // TestKeyboardOnly signs in, calls, writes a log and saves it without a mouse.
 func TestKeyboardOnly(t *testing.T) {
+	takesLong(t)
 	t.Parallel()
 	w := newWorld(t)
 	x := w.clients[1]

@@ -49,6 +49,17 @@ func getTools(ctx context.Context, dir string) (err error) {
 	if tools.dibs, err = harness.Build(ctx, "../..", "./cmd/dibs", dir); err != nil {
 		return err
 	}
-	tools.nats, err = natstest.Build(ctx, dir)
+	if !testing.Short() {
+		tools.nats, err = natstest.Build(ctx, dir)
+	}
 	return err
+}
+
+// takesLong leaves a test out with -short, where browsers in front of two scenes
+// must do.
+func takesLong(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("left out with -short")
+	}
 }

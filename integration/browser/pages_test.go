@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/dibs-calls/dibs/integration/harness"
@@ -22,6 +23,7 @@ import (
 // and a phone-sized screen. Each must pass the accessibility check and must not
 // scroll sideways.
 func TestPages(t *testing.T) {
+	takesLong(t)
 	t.Parallel()
 	w := newWorld(t)
 	busyTeam(w)
@@ -30,6 +32,7 @@ func TestPages(t *testing.T) {
 	p := b.open(ana, w.server, "")
 	inspect := func(name string) {
 		t.Helper()
+		p.do(chromedp.MouseEvent(chromedp.MouseMoved, 1, 1)) // over nothing that would show it
 		for _, s := range []screen{wide, dark, phone} {
 			p.look(s)
 			p.media(s.scheme, "reduce")

@@ -95,6 +95,16 @@ func TestRulesHaveTeeth(t *testing.T) {
 			good: "./transport/httpapi: ./messages net/http",
 		},
 		{
+			rule: "live imports neither actors nor persistence nor transport",
+			bad:  "./live: ./feeds\n./feeds: ./transport/natsapi", chain: "/feeds → " + module + "/transport/natsapi",
+			good: "./live: ./messages\ntest ./live: ./transport/httpapi",
+		},
+		{
+			rule: "live imports neither actors nor persistence nor transport",
+			bad:  "./live: ./persistence", chain: "/persistence",
+			good: "./transport/natsapi: ./live\n./actors: ./messages",
+		},
+		{
 			rule: "httpapi does not import natsapi",
 			bad:  "./transport/httpapi: ./transport/natsapi", chain: "natsapi",
 			good: "./transport/natsapi: ./messages",
@@ -103,6 +113,21 @@ func TestRulesHaveTeeth(t *testing.T) {
 			rule: "natsapi does not import httpapi",
 			bad:  "./transport/natsapi: ./transport/httpapi/web", chain: "httpapi/web",
 			good: "./transport/httpapi: ./transport/httpapi/web",
+		},
+		{
+			rule: "what transports share imports messages and phone alone",
+			bad:  "./transport/wire: ./messages ./auth", chain: "/auth",
+			good: "./transport/wire: ./messages ./phone\n./transport/httpapi: ./transport/wire",
+		},
+		{
+			rule: "the client library imports nothing of the project",
+			bad:  "./client: ./messages", chain: "/messages",
+			good: "./client: net/http github.com/nats-io/nats.go\ntest ./client: ./messages ./transport/natsapi",
+		},
+		{
+			rule: "examples import the client library alone",
+			bad:  "./examples/dialer: ./client ./messages", chain: "/messages",
+			good: "./examples/dialer: ./client log",
 		},
 		{
 			rule: "the Postgres store does not import the SQLite store",
@@ -135,9 +160,9 @@ func TestRulesHaveTeeth(t *testing.T) {
 			good: "./transport/httpapi: github.com/go-chi/chi/v5",
 		},
 		{
-			rule: "nats.go stays in natsapi and the placement that rides on it",
+			rule: "nats.go stays in natsapi, the placement that rides on it and the client library",
 			bad:  "./actors: github.com/nats-io/nats.go/jetstream", chain: "jetstream",
-			good: "./actors/placement: github.com/nats-io/nats.go",
+			good: "./actors/placement: github.com/nats-io/nats.go\n./client: github.com/nats-io/nats.go",
 		},
 		{
 			rule: "production code does not import testing",

@@ -79,6 +79,14 @@ func layerRules() []rule {
 				"so that it is tested without the engine and cannot go round the claim to the store",
 		},
 		{
+			name: "live imports neither actors nor persistence nor transport",
+			from: patterns{"./live/..."},
+			to:   patterns{"./actors/...", "./persistence/...", "./transport/..."},
+			reason: "it is told what was committed, and reads it through an interface of its own; " +
+				"what it shows must never depend on who told it, nor decide anything. " +
+				"Its benchmarks go through the handler that people ask, and so its tests are free",
+		},
+		{
 			name: "httpapi does not import natsapi", tests: true,
 			from: patterns{"./transport/httpapi/..."}, to: patterns{"./transport/natsapi/..."},
 			reason: "each transport can be changed, left out or broken alone",
@@ -87,6 +95,25 @@ func layerRules() []rule {
 			name: "natsapi does not import httpapi", tests: true,
 			from: patterns{"./transport/natsapi/..."}, to: patterns{"./transport/httpapi/..."},
 			reason: "each transport can be changed, left out or broken alone",
+		},
+		{
+			name: "what transports share imports messages and phone alone",
+			from: patterns{"./transport/wire/..."},
+			to:   patterns{"./..."}, allow: patterns{"./transport/wire/...", "./messages", "./phone"}, tests: true,
+			reason: "it says what both transports say: if it knew one of them, the other would depend on that one",
+		},
+		{
+			name: "the client library imports nothing of the project",
+			from: patterns{"./client/..."},
+			to:   patterns{"./..."}, allow: patterns{"./client/..."},
+			reason: "it is for other people's programs: what they can see must not change with our inside, " +
+				"nor what they have to compile. Its tests hold it to the server and are free",
+		},
+		{
+			name: "examples import the client library alone",
+			from: patterns{"./examples/..."},
+			to:   patterns{"./..."}, allow: patterns{"./examples/...", "./client"}, direct: true,
+			reason: "an example that needs more than others have shows what nobody can copy",
 		},
 		{
 			name: "the Postgres store does not import the SQLite store", tests: true,
@@ -132,8 +159,8 @@ func libraryRules() []rule {
 			reason: "the router is a detail of one transport",
 		},
 		{
-			name: "nats.go stays in natsapi and the placement that rides on it",
-			from: all, except: patterns{"./transport/natsapi/...", "./actors/placement/...", "./integration/..."},
+			name: "nats.go stays in natsapi, the placement that rides on it and the client library",
+			from: all, except: patterns{"./transport/natsapi/...", "./actors/placement/...", "./client/...", "./examples/...", "./integration/..."},
 			to: patterns{natsClient, natsServer}, direct: true, tests: true,
 			reason: "who publishes beside the outbox publishes what may never have been committed",
 		},

@@ -6,7 +6,7 @@
 create table outbox (
     seq        integer primary key autoincrement,
     written_at integer not null,
-    events     blob    not null -- a JSON array
+    events     blob    not null -- as package persistence encodes them
 ) strict;
 
 -- +goose Down

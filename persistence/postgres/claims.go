@@ -57,41 +57,62 @@ type claimKey struct {
 	call   messages.CallID
 }
 
-func (b *batch) queueClaims(q *pgx.Batch, writes []int) {
-	if len(writes) == 0 {
-		return
+// claimArrays are the arrays that describe claims: users, clients, calls, leases.
+func (b *batch) claimArrays(writes []int) (users, clients, calls uuids, leases []time.Duration) {
+	n := len(writes)
+	users, clients, calls, leases = make(uuids, n), make(uuids, n), make(uuids, n), make([]time.Duration, n)
+	for n, i := range writes {
+		w := &b.writes[i]
+		users[n], clients[n], calls[n] = pgUUID(w.User.UUID), pgUUID(w.Client.UUID), pgUUID(w.Call.UUID)
+		leases[n] = w.Lease
+		if w.Lease <= 0 {
+			leases[n] = messages.DefaultLease
+		}
 	}
-	var users, clients, calls uuids
-	var leases []time.Duration
-	index := make(map[claimKey]int)
+	return users, clients, calls, leases
+}
+
+// indexClaims finds the write of a claim, plus one. The same claim twice is made
+// once; the other finds it in progress.
+func (b *batch) indexClaims(writes []int) map[claimKey]int {
+	index := make(map[claimKey]int, len(writes))
 	for _, i := range writes {
 		w := &b.writes[i]
-		users, clients = append(users, pgUUID(w.User.UUID)), append(clients, pgUUID(w.Client.UUID))
-		calls = append(calls, pgUUID(w.Call.UUID))
-		lease := w.Lease
-		if lease <= 0 {
-			lease = messages.DefaultLease
-		}
-		leases = append(leases, lease)
-		// The same claim twice is made once; the other finds it in progress.
 		if key := (claimKey{w.User, w.Client, w.Call}); index[key] == 0 {
 			index[key] = i + 1
 		}
 	}
+	return index
+}
+
+func (b *batch) queueClaims(q *pgx.Batch, writes []int) {
+	if len(writes) == 0 {
+		return
+	}
+	users, clients, calls, leases := b.claimArrays(writes)
+	index := b.indexClaims(writes)
 	q.Queue(claim, users, clients, calls, leases).Query(func(rows pgx.Rows) error {
 		var r liveRow
 		_, err := pgx.ForEachRow(rows, r.targets(), func() error {
 			l := r.live()
-			i := index[claimKey{l.Call.UserID, l.Call.ClientID, l.Call.ID}] - 1
-			b.made[i] = true
-			b.outcomes[i] = messages.Outcome{
-				Kind: messages.OutcomeDone, Call: l.Call, Event: persistence.StartedEvent(l),
-				Holder: messages.Caller{ID: l.User.ID, Name: l.User.Name(), CallStartedAt: l.Call.StartedAt},
-			}
+			b.begun(index[claimKey{l.Call.UserID, l.Call.ClientID, l.Call.ID}]-1, l)
 			return nil
 		})
 		return err
 	})
+	b.queueCorrection(q, users, clients, calls, index)
+}
+
+// begun notes the claim that a write made.
+func (b *batch) begun(i int, l messages.LiveCall) {
+	b.made[i] = true
+	b.outcomes[i] = messages.Outcome{
+		Kind: messages.OutcomeDone, Call: l.Call, Event: persistence.StartedEvent(l),
+		Holder: messages.Caller{ID: l.User.ID, Name: l.User.Name(), CallStartedAt: l.Call.StartedAt},
+	}
+}
+
+func (b *batch) queueCorrection(q *pgx.Batch, users, clients, calls uuids, index map[claimKey]int) {
 	q.Queue(correct, users, clients, calls).Query(func(rows pgx.Rows) error {
 		var c messages.Call
 		_, err := pgx.ForEachRow(rows, callTargets(&c), func() error {

@@ -110,12 +110,10 @@ func (s *Store) ClientByID(ctx context.Context, id messages.ClientID) (messages.
 }
 
 // AddClients implements [persistence.Clients].
-func (s *Store) AddClients(ctx context.Context, clients []messages.Client) error {
+func (s *Store) AddClients(ctx context.Context, clients []messages.Client, audit ...messages.Audit) error {
 	if len(clients) == 0 {
 		return nil
 	}
-	var ids uuids
-	var names, phones, emails, notes, attributes []string
 	for i := range clients {
 		c := &clients[i]
 		if err := checkAttributes(c); err != nil {
@@ -124,19 +122,17 @@ func (s *Store) AddClients(ctx context.Context, clients []messages.Client) error
 		if c.ID.IsZero() {
 			c.ID.UUID = uuid.New()
 		}
-		ids, names = append(ids, pgUUID(c.ID.UUID)), append(names, c.Name)
-		phones, emails = append(phones, c.Phone), append(emails, c.Email)
-		notes, attributes = append(notes, c.Notes), append(attributes, string(c.Attributes))
 	}
+	a := clientArrays(clients)
 	var now time.Time
 	err := s.run(ctx, func(ctx context.Context, x *tx) error {
-		x.witness = witness{`SELECT EXISTS (SELECT FROM clients WHERE id = ANY ($1))`, []any{ids[:1]}}
+		x.witness = witness{`SELECT EXISTS (SELECT FROM clients WHERE id = ANY ($1))`, []any{a.ids[:1]}}
+		queueAudit(&x.last, audit...)
 		b := x.batch()
 		b.Queue(`
 INSERT INTO clients (id, name, phone, email, notes, attributes, created_at, updated_at)
 SELECT id, name, phone, email, notes, attributes::json, now(), now()
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) AS b (id, name, phone, email, notes, attributes)`,
-			ids, names, phones, emails, notes, attributes)
+FROM `+unnestClients, a.args()...)
 		b.Queue(`SELECT now()`).QueryRow(func(row pgx.Row) error { return row.Scan(&now) })
 		return x.send(ctx, stageApply, b, true)
 	})
@@ -149,6 +145,29 @@ FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text
 	return nil
 }
 
+// arrays is clients as the parameters of a batch.
+type arrays struct {
+	ids                                      uuids
+	names, phones, emails, notes, attributes []string
+}
+
+func clientArrays(clients []messages.Client) (a arrays) {
+	for _, c := range clients {
+		a.ids, a.names = append(a.ids, pgUUID(c.ID.UUID)), append(a.names, c.Name)
+		a.phones, a.emails = append(a.phones, c.Phone), append(a.emails, c.Email)
+		a.notes, a.attributes = append(a.notes, c.Notes), append(a.attributes, string(c.Attributes))
+	}
+	return a
+}
+
+// unnestClients makes rows of the parameters that args returns.
+const unnestClients = `unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
+	AS b (id, name, phone, email, notes, attributes)`
+
+func (a arrays) args() []any {
+	return []any{a.ids, a.names, a.phones, a.emails, a.notes, a.attributes}
+}
+
 // checkAttributes refuses what is no JSON object, and makes nothing at all an
 // empty one, in place.
 func checkAttributes(c *messages.Client) error {
@@ -159,32 +178,6 @@ func checkAttributes(c *messages.Client) error {
 		return &messages.Error{Code: messages.CodeBadRequest, Sentence: "The attributes of a client are a JSON object."}
 	}
 	return nil
-}
-
-// UpdateClient implements [persistence.Clients].
-func (s *Store) UpdateClient(ctx context.Context, c messages.Client) (messages.Client, error) {
-	if err := checkAttributes(&c); err != nil {
-		return messages.Client{}, err
-	}
-	var r clientRow
-	err := s.run(ctx, func(ctx context.Context, x *tx) error {
-		b := x.batch()
-		b.Queue(`
-UPDATE clients SET name = $2, phone = $3, email = $4, notes = $5, attributes = $6::text::json,
-                   updated_at = greatest(updated_at, statement_timestamp())
-WHERE id = $1 RETURNING `+clientColumns,
-			pgUUID(c.ID.UUID), c.Name, c.Phone, c.Email, c.Notes, string(c.Attributes)).
-			QueryRow(func(row pgx.Row) error { return row.Scan(r.targets()...) })
-		err := x.send(ctx, stageApply, b, true)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return coded(messages.CodeClientNotFound)
-		}
-		return err
-	})
-	if err != nil {
-		return messages.Client{}, err
-	}
-	return r.client(), nil
 }
 
 // DeleteClient implements [persistence.Clients]. It keeps claims out while it
@@ -214,16 +207,6 @@ DELETE FROM clients k WHERE k.id = $1 AND NOT EXISTS (SELECT FROM claims c WHERE
 		}
 		return nil
 	})
-}
-
-// PhonesInUse implements [persistence.Clients].
-func (s *Store) PhonesInUse(ctx context.Context, phones []string) ([]string, error) {
-	rows, err := s.engine.Query(ctx, `SELECT DISTINCT phone FROM clients WHERE phone = ANY ($1)`, phones)
-	if err != nil {
-		return nil, wrap(s.broken(err))
-	}
-	used, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	return used, wrap(s.broken(err))
 }
 
 // pageSize is how many clients EachClient holds at a time.

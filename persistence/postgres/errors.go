@@ -25,6 +25,13 @@ var (
 	errCrowded = errors.New("the holder of a client kept changing")
 )
 
+// What Postgres calls a row that a unique index, or a column that must not be
+// null, keeps out.
+const (
+	uniqueViolation  = "23505"
+	notNullViolation = "23502"
+)
+
 // judge reads an error for the committer.
 func judge(err error) persistence.Verdict {
 	if errors.Is(err, errCrowded) {
@@ -33,7 +40,7 @@ func judge(err error) persistence.Verdict {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		switch {
-		case pg.Code == "40001" || pg.Code == "40P01" || pg.Code == "55P03":
+		case pg.Code == "40001" || pg.Code == "40P01" || pg.Code == "55P03" || reportedMeanwhile(pg):
 			// Serialization failure, deadlock, lock timeout.
 			return persistence.VerdictRetry
 		case pg.SeverityUnlocalized != "ERROR" || pg.Code == "40003":
@@ -68,7 +75,16 @@ func wrap(err error) error {
 	return &messages.Error{Code: messages.CodeUnavailable, Cause: err}
 }
 
+// reportedMeanwhile reports whether another transaction has recorded a report
+// since this one looked for it.
+func reportedMeanwhile(pg *pgconn.PgError) bool {
+	return pg.Code == "23505" && (pg.ConstraintName == "reported_events_pkey" || pg.ConstraintName == "reported_calls_pkey")
+}
+
 func codePg(pg *pgconn.PgError) error {
+	if reportedMeanwhile(pg) {
+		return &messages.Error{Code: messages.CodeOverloaded, Cause: pg}
+	}
 	switch pg.Code {
 	case "25006", // read-only transaction
 		"55000", // a standby
@@ -104,7 +120,7 @@ func lostServer(err error) bool {
 
 func isUniqueViolation(err error, index string) bool {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "23505" && pg.ConstraintName == index
+	return errors.As(err, &pg) && pg.Code == uniqueViolation && pg.ConstraintName == index
 }
 
 func coded(code messages.Code) error { return &messages.Error{Code: code} }

@@ -25,4 +25,17 @@ func (s *Store) BreakAt(f func(stage string, conn *pgx.Conn) error) {
 func (s *Store) ResolveWithin(d time.Duration) { s.committer.ResolveWithin = d }
 
 // Forget makes the store believe that it does not know what became of xid.
-func (s *Store) Forget(xid string) { s.pending.add(xid) }
+func (s *Store) Forget(xid string) { s.pending.add(doubt{xid: xid}) }
+
+// WriteCarefully makes the store write the next n batches in the careful way.
+func (s *Store) WriteCarefully(n int32) { s.careful.Store(n) }
+
+// Wary reports whether a batch was just written that surprised.
+func (s *Store) Wary() bool { return s.careful.Load() > 0 }
+
+// StageAtOnce is the message of a batch that is written at once.
+const StageAtOnce = string(stageAtOnce)
+
+// ForgetSession makes the store believe that it does not know what became of the
+// transaction of a session.
+func (s *Store) ForgetSession(pid uint32, born time.Time) { s.pending.add(doubt{pid: pid, born: born}) }

@@ -4,18 +4,17 @@ import (
 	"bytes"
 	"context"
 	"slices"
-	"time"
 
 	"github.com/dibs-calls/dibs/messages"
-	"github.com/jackc/pgx/v5"
 )
 
 // Commit implements [persistence.Journal].
 //
-// A batch is at most these round trips: the keys (only if writes carry one);
-// releases, renewals, claims and what is to be known about logs; who stands in
-// the way of refused claims (only if some are); then events, logs, audit,
-// answers and the commit together.
+// A batch is at most these round trips: the keys (only if writes carry one); the
+// reports (likewise, and once more if some are refused); releases, renewals,
+// claims and what is to be known about logs; who stands in the way of refused
+// claims (only if some are); then the history, events, logs, audit, answers and
+// the commit together.
 //
 // A text that Postgres cannot hold fails the batch with
 // [messages.CodeBadRequest]; one that others were in the way of, again and
@@ -29,14 +28,10 @@ func (s *Store) Commit(ctx context.Context, writes []messages.Write) ([]messages
 	}
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
-	var b *batch
-	err := s.run(ctx, func(ctx context.Context, x *tx) error {
-		b = newBatch(x, writes)
-		return b.apply(ctx)
-	})
+	outcomes, err := s.write(ctx, writes)
 	switch messages.CodeOf(err) {
 	case messages.OK:
-		return b.outcomes, nil
+		return outcomes, nil
 	case messages.CodeOutcomeUnknown, messages.CodeUnavailable, messages.CodeOverloaded, messages.CodeBadRequest:
 		return nil, err
 	}
@@ -45,18 +40,48 @@ func (s *Store) Commit(ctx context.Context, writes []messages.Write) ([]messages
 	return nil, &messages.Error{Code: messages.CodeUnavailable, Cause: err}
 }
 
+// write carries a batch out, swiftly if it can be (see swift.go).
+func (s *Store) write(ctx context.Context, writes []messages.Write) ([]messages.Outcome, error) {
+	if s.careful.Add(-1) < 0 {
+		s.careful.Store(0)
+		if few(writes) && s.undisturbed() {
+			return s.writeAtOnce(ctx, writes)
+		}
+		outcomes, err := s.writeOnce(ctx, writes, true)
+		if !surprised(err) {
+			return outcomes, err
+		}
+		s.careful.Store(carefulAfter)
+	}
+	return s.writeOnce(ctx, writes, false)
+}
+
+func (s *Store) writeOnce(ctx context.Context, writes []messages.Write, swift bool) ([]messages.Outcome, error) {
+	var b *batch
+	err := s.run(ctx, func(ctx context.Context, x *tx) error {
+		b = newBatch(x, writes)
+		b.swift = swift
+		return b.apply(ctx)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return b.outcomes, nil
+}
+
 // batch is one attempt at a batch of writes.
 type batch struct {
 	*tx
+	swift    bool // written without asking what may stand in the way
 	writes   []messages.Write
 	outcomes []messages.Outcome
-	now      time.Time    // by the store's clock, at the end of the first round trip
 	owned    []int        // writes whose key this transaction records
 	made     map[int]bool // claims that this transaction made
 	repeats  map[int]int  // writes with the key of an earlier write of the batch
 
 	releases, renewals, claims, notes []int // writes to be carried out, by kind
 	checks                            map[int]presence
+	reports                           reports
 }
 
 func newBatch(x *tx, writes []messages.Write) *batch {
@@ -73,19 +98,33 @@ func (b *batch) apply(ctx context.Context) error {
 	if err := b.claimKeys(ctx); err != nil {
 		return err
 	}
+	if err := b.readReports(ctx); err != nil {
+		return err
+	}
 	b.sortByKind()
+	b.swift = b.swift && b.swiftly()
 	if err := b.applyAll(ctx); err != nil {
 		return err
+	}
+	if b.swift {
+		if err := b.expectAll(); err != nil {
+			return err
+		}
+		b.queueKept()
 	}
 	b.settleReleases()
 	if err := b.settleClaims(ctx); err != nil {
 		return err
 	}
 	b.settleNotes()
+	if err := b.settleReports(ctx); err != nil {
+		return err
+	}
 	b.queueEvents()
 	b.queueLogs()
 	b.queueAudit()
 	b.testify()
+	b.queueReports()
 	return b.queueAnswers()
 }
 
@@ -120,23 +159,24 @@ func (b *batch) sortByKind() {
 
 func (b *batch) applyAll(ctx context.Context) error {
 	q := b.batch()
-	b.queueReleases(q)
-	b.queueRenewals(q)
-	b.queueClaims(q, b.claims)
-	b.queueLogChecks(q)
-	q.Queue(`SELECT statement_timestamp()`).QueryRow(func(row pgx.Row) error { return row.Scan(&b.now) })
-	if err := b.send(ctx, stageApply, q, b.writesAtTheEnd()); err != nil {
-		return err
+	if b.swift {
+		b.queueEnds(q)
+		b.queueRenewals(q)
+		b.queueBegins(q, begin)
+	} else {
+		b.queueReleases(q)
+		b.queueRenewals(q)
+		b.queueClaims(q, b.claims)
 	}
-	b.now = b.now.UTC()
-	return nil
+	b.queueLogChecks(q)
+	return b.send(ctx, stageApply, q, b.writesAtTheEnd())
 }
 
 // writesAtTheEnd reports whether something may be written together with the
 // commit.
 func (b *batch) writesAtTheEnd() bool {
 	return slices.ContainsFunc(b.writes, func(w messages.Write) bool {
-		return w.Log != nil || w.Audit != nil || w.Key != nil
+		return w.Log != nil || w.Audit != nil || w.Key != nil || w.Report != nil
 	})
 }
 

@@ -19,12 +19,14 @@ const (
 // liveRow is where callColumns and whoColumns are scanned to.
 type liveRow struct{ messages.LiveCall }
 
-func (r *liveRow) targets() []any {
-	return append(
-		callTargets(&r.Call),
+func (r *liveRow) targets() []any { return append(callTargets(&r.Call), r.whoTargets()...) }
+
+// whoTargets are where whoColumns alone are scanned to.
+func (r *liveRow) whoTargets() []any {
+	return []any{
 		&r.User.FirstName, &r.User.LastName, &r.User.Email, (*string)(&r.User.Role),
 		&r.Client.Name, &r.Client.Phone, &r.Client.Email,
-	)
+	}
 }
 
 func (r *liveRow) live() messages.LiveCall {

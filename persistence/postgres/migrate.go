@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 
 	"github.com/dibs-calls/dibs/migrations"
 	"github.com/dibs-calls/dibs/persistence"
+	"github.com/dibs-calls/dibs/persistence/internal/schema"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -26,23 +26,9 @@ const (
 // repeated. Processes that call it at the same time wait for each other, and
 // each file is applied once.
 func Migrate(ctx context.Context, url string) (applied []persistence.Migration, err error) {
-	err = withProvider(url, func(p *goose.Provider) error {
-		results, err := p.Up(ctx)
-		if err != nil {
-			return err
-		}
-		steps, err := p.Status(ctx)
-		if err != nil {
-			return err
-		}
-		for _, r := range results {
-			for _, s := range steps {
-				if s.Source.Version == r.Source.Version {
-					applied = append(applied, migrationOf(s))
-				}
-			}
-		}
-		return nil
+	err = withProvider(url, func(p *goose.Provider) (err error) {
+		applied, err = schema.Up(ctx, p)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("migrate the database: %w", wrap(err))
@@ -52,11 +38,8 @@ func Migrate(ctx context.Context, url string) (applied []persistence.Migration, 
 
 // MigrationStatus returns all migrations in order, the pending ones too.
 func MigrationStatus(ctx context.Context, url string) (all []persistence.Migration, err error) {
-	err = withProvider(url, func(p *goose.Provider) error {
-		steps, err := p.Status(ctx)
-		for _, s := range steps {
-			all = append(all, migrationOf(s))
-		}
+	err = withProvider(url, func(p *goose.Provider) (err error) {
+		all, err = schema.Status(ctx, p)
 		return err
 	})
 	if err != nil {
@@ -95,13 +78,4 @@ func newProvider(db *sql.DB) (*goose.Provider, error) {
 	}
 	return goose.NewProvider(goose.DialectPostgres, db, files,
 		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
-}
-
-func migrationOf(s *goose.MigrationStatus) persistence.Migration {
-	m := persistence.Migration{Version: s.Source.Version, Name: path.Base(s.Source.Path)}
-	if s.State == goose.StateApplied {
-		at := s.AppliedAt.UTC()
-		m.AppliedAt = &at
-	}
-	return m
 }

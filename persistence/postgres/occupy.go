@@ -33,7 +33,9 @@ var errOccupied = errors.New("another server uses this database")
 // breaks, the lock is taken again. If somebody else has it by then, lost gets an
 // error, and the server must stop. Close ends it.
 //
-// A server that is not shared also waits for what its predecessor sent before
+// A server that is not shared commits the writes of a client one batch after the
+// other, as its journals do: then a claim never waits for another transaction, and
+// its token needs no second look. It also waits for what its predecessor sent before
 // it was killed. That is read from the socket and committed however dead the
 // sender is; who read claims before it would remember what is not so.
 func (s *Store) Occupy(ctx context.Context, shared bool) (lost <-chan error, err error) {
@@ -59,6 +61,7 @@ func (s *Store) Occupy(ctx context.Context, shared bool) (lost <-chan error, err
 		return nil, err
 	}
 	s.serving.Store(true)
+	s.alone.Store(!shared)
 	s.engine.Reset() // what is open does not hold the writers' lock yet
 	failed := make(chan error, 1)
 	stop, done := make(chan struct{}), make(chan struct{})
@@ -76,9 +79,10 @@ func (s *Store) Occupy(ctx context.Context, shared bool) (lost <-chan error, err
 // occupation is the lock and the connection that holds it. One goroutine uses
 // it.
 type occupation struct {
-	store  *Store
-	shared bool
-	conn   *pgx.Conn // nil: broken
+	store   *Store
+	shared  bool
+	conn    *pgx.Conn // nil: broken
+	session doubt     // of the connection, or of the last one
 }
 
 func (o *occupation) lock(ctx context.Context) error {
@@ -87,7 +91,12 @@ func (o *occupation) lock(ctx context.Context) error {
 		if err != nil {
 			return wrap(err)
 		}
-		o.conn = conn
+		o.conn, o.session.pid = conn, conn.PgConn().PID()
+		err = conn.QueryRow(ctx, `SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()`).Scan(&o.session.born)
+		if err != nil {
+			o.drop()
+			return wrap(err)
+		}
 	}
 	sql := `SELECT pg_try_advisory_lock($1)`
 	if o.shared {
@@ -119,14 +128,21 @@ func (o *occupation) outlive(ctx context.Context) error {
 	return nil
 }
 
-// holdWriters marks a new connection of a server as one that writes.
+// holdWriters marks a new connection of a server as one that writes, and notes
+// when its session began.
 func (s *Store) holdWriters(ctx context.Context, conn *pgx.Conn) error {
 	if !s.serving.Load() {
 		return nil
 	}
-	_, err := conn.Exec(ctx, `SELECT pg_advisory_lock_shared($1)`, int64(writersKey))
+	var born time.Time
+	err := conn.QueryRow(ctx, `SELECT backend_start FROM pg_stat_activity, pg_advisory_lock_shared($1) WHERE pid = pg_backend_pid()`,
+		int64(writersKey)).Scan(&born)
+	conn.PgConn().CustomData()[bornKey] = born
 	return err
 }
+
+// bornKey is where a connection of a server says when its session began.
+const bornKey = "dibs born"
 
 // keep watches over the connection until stop is closed. It fails only when
 // somebody else has the lock.
@@ -148,13 +164,18 @@ func (o *occupation) keep(stop <-chan struct{}) error {
 func (o *occupation) check() error {
 	ctx, cancel := context.WithTimeout(context.Background(), occupyCheck)
 	defer cancel()
-	if o.conn == nil {
-		return o.lock(ctx)
+	if o.conn != nil {
+		if err := o.conn.Ping(ctx); err != nil {
+			o.drop()
+		}
+		return nil
 	}
-	if err := o.conn.Ping(ctx); err != nil {
-		o.drop()
+	// The server may not have noticed yet that the connection is broken: then it
+	// is we who have the lock.
+	if over, err := o.store.over(ctx, o.session); err != nil || !over {
+		return err
 	}
-	return nil
+	return o.lock(ctx)
 }
 
 func (o *occupation) drop() {

@@ -8,14 +8,18 @@ import (
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
 const emailIndex = "accounts_email_key"
 
 // AddUsers implements [persistence.People].
-func (s *Store) AddUsers(ctx context.Context, users []messages.NewUser) ([]messages.User, error) {
+func (s *Store) AddUsers(ctx context.Context, users []messages.NewUser, audit ...messages.Audit) ([]messages.User, error) {
 	made := make([]messages.User, len(users))
+	if len(users) == 0 {
+		return made, nil
+	}
 	var ids uuids
 	var emails, firsts, lasts, roles, hashes []string
 	for i, u := range users {
@@ -29,6 +33,7 @@ func (s *Store) AddUsers(ctx context.Context, users []messages.NewUser) ([]messa
 	}
 	err := s.run(ctx, func(ctx context.Context, x *tx) error {
 		x.witness = witness{`SELECT EXISTS (SELECT FROM accounts WHERE id = ANY ($1))`, []any{ids}}
+		queueAudit(&x.last, audit...)
 		_, err := x.exec(ctx, `
 INSERT INTO accounts (id, email, first_name, last_name, role, password_hash)
 SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])`,
@@ -89,9 +94,10 @@ func (s *Store) ListUsers(ctx context.Context) ([]messages.Account, error) {
 }
 
 // SetPassword implements [persistence.People].
-func (s *Store) SetPassword(ctx context.Context, id messages.UserID, hash string) error {
+func (s *Store) SetPassword(ctx context.Context, id messages.UserID, hash string, audit messages.Audit) error {
 	return s.run(ctx, func(ctx context.Context, x *tx) error {
 		x.last.Queue(`DELETE FROM sessions WHERE user_id = $1`, pgUUID(id.UUID))
+		queueAudit(&x.last, audit)
 		rows, err := x.exec(ctx, `UPDATE accounts SET password_hash = $2 WHERE id = $1`, pgUUID(id.UUID), hash)
 		if err == nil && rows == 0 {
 			return coded(messages.CodeUserNotFound)
@@ -104,13 +110,38 @@ func (s *Store) SetPassword(ctx context.Context, id messages.UserID, hash string
 func (s *Store) DisableUser(ctx context.Context, id messages.UserID, audit messages.Audit) error {
 	return s.run(ctx, func(ctx context.Context, x *tx) error {
 		x.last.Queue(`DELETE FROM sessions WHERE user_id = $1`, pgUUID(id.UUID))
-		queueAudit(&x.last, audit)
-		rows, err := x.exec(ctx, `UPDATE accounts SET disabled = true WHERE id = $1`, pgUUID(id.UUID))
-		if err == nil && rows == 0 {
-			return coded(messages.CodeUserNotFound)
-		}
-		return err
+		return x.setDisabled(ctx, id, true, audit)
 	})
+}
+
+// EnableUser implements [persistence.People].
+func (s *Store) EnableUser(ctx context.Context, id messages.UserID, audit messages.Audit) error {
+	return s.run(ctx, func(ctx context.Context, x *tx) error {
+		return x.setDisabled(ctx, id, false, audit)
+	})
+}
+
+// setDisabled writes the audit if the account was not so before.
+func (x *tx) setDisabled(ctx context.Context, id messages.UserID, disabled bool, audit messages.Audit) error {
+	var changed, there bool
+	b := x.batch()
+	b.Queue(`UPDATE accounts SET disabled = $2 WHERE id = $1 AND disabled <> $2`, pgUUID(id.UUID), disabled).
+		Exec(func(tag pgconn.CommandTag) error {
+			changed = tag.RowsAffected() > 0
+			return nil
+		})
+	b.Queue(`SELECT EXISTS (SELECT FROM accounts WHERE id = $1)`, pgUUID(id.UUID)).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&there) })
+	err := x.send(ctx, stageApply, b, true)
+	switch {
+	case err != nil:
+		return err
+	case !there:
+		return coded(messages.CodeUserNotFound)
+	case changed:
+		queueAudit(&x.last, audit)
+	}
+	return nil
 }
 
 const userStatuses = `

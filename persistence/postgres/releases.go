@@ -112,20 +112,7 @@ func (b *batch) queueReleases(q *pgx.Batch) {
 		}
 	}
 	ords, users, calls, tokens := b.fences(b.releases)
-	q.Queue(release, ords, users, calls, tokens, reasons, dispositions, notes, logUsers, logClients).
-		Query(func(rows pgx.Rows) error {
-			var i int32
-			var at time.Time
-			var r liveRow
-			_, err := pgx.ForEachRow(rows, append([]any{&i, &at}, r.targets()...), func() error {
-				l := r.live()
-				b.outcomes[i] = messages.Outcome{
-					Kind: messages.OutcomeDone, Call: l.Call, Event: persistence.EndedEvent(l, at.UTC(), &b.writes[i]),
-				}
-				return nil
-			})
-			return err
-		})
+	b.queueEnded(q, release, ords, users, calls, tokens, reasons, dispositions, notes, logUsers, logClients)
 	if len(expiries) > 0 {
 		ords, users, calls, tokens := b.fences(expiries)
 		q.Queue(stillRunning, ords, users, calls, tokens).Query(func(rows pgx.Rows) error {
@@ -134,6 +121,24 @@ func (b *batch) queueReleases(q *pgx.Batch) {
 			})
 		})
 	}
+}
+
+// queueEnded ends calls by a statement that returns what it ended: index of the
+// write, end, call, who.
+func (b *batch) queueEnded(q *pgx.Batch, sql string, args ...any) {
+	q.Queue(sql, args...).Query(func(rows pgx.Rows) error {
+		var i int32
+		var at time.Time
+		var r liveRow
+		_, err := pgx.ForEachRow(rows, append([]any{&i, &at}, r.targets()...), func() error {
+			l := r.live()
+			b.outcomes[i] = messages.Outcome{
+				Kind: messages.OutcomeDone, Call: l.Call, Event: persistence.EndedEvent(l, at.UTC(), &b.writes[i]),
+			}
+			return nil
+		})
+		return err
+	})
 }
 
 // settleReleases says what became of the releases that ended nothing, and

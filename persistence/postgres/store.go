@@ -53,8 +53,10 @@ type Store struct {
 	log       *slog.Logger
 	committer persistence.Committer
 	pending   unresolved
-	serving   atomic.Bool // a server's: its connections hold the writers' lock
-	leave     func()      // ends Occupy; nil: not occupied
+	serving   atomic.Bool  // a server's: its connections hold the writers' lock
+	alone     atomic.Bool  // no other server writes here
+	leave     func()       // ends Occupy; nil: not occupied
+	careful   atomic.Int32 // how many batches are still to be written carefully
 	closing   sync.Once
 	// at is called before each message to the server that belongs to a
 	// transaction. Nil except in tests, which break things there.
@@ -168,13 +170,7 @@ func (s *Store) check(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	waiting := 0
-	for _, m := range steps {
-		if m.AppliedAt == nil {
-			waiting++
-		}
-	}
-	if waiting > 0 {
+	if waiting := persistence.Pending(steps); waiting > 0 {
 		return fmt.Errorf("the database lacks %d of %d migrations: run \"dibs migrate up\" first", waiting, len(steps))
 	}
 	var fsync, synchronous string

@@ -228,7 +228,7 @@ func TestDeletedPastTheStore(t *testing.T) {
 // What is in the outbox and cannot be read is a defect, and is not skipped.
 func TestOutboxRowThatCannotBeRead(t *testing.T) {
 	b := newBench(t, pgtest.URL(t), nil)
-	if _, err := b.direct.Exec(t.Context(), `INSERT INTO outbox (events) VALUES ('[{"call":1}]')`); err != nil {
+	if _, err := b.direct.Exec(t.Context(), `INSERT INTO outbox (events) VALUES ('[{"call":1}]'::bytea)`); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.store.OutboxRows(t.Context(), 1); messages.CodeOf(err) != messages.CodeInternal {

@@ -8,6 +8,7 @@ import (
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
@@ -78,17 +79,28 @@ func (s *Store) RevokeSession(ctx context.Context, digest [32]byte) error {
 	})
 }
 
-// RevokeAPIKey implements [persistence.Tokens]. Revoking a key again keeps the
-// first time.
+// RevokeAPIKey implements [persistence.Tokens].
 func (s *Store) RevokeAPIKey(ctx context.Context, id uuid.UUID, audit messages.Audit) error {
 	return s.run(ctx, func(ctx context.Context, x *tx) error {
-		queueAudit(&x.last, audit)
-		rows, err := x.exec(ctx, `
-UPDATE api_keys SET revoked_at = coalesce(revoked_at, statement_timestamp()) WHERE id = $1`, pgUUID(id))
-		if err == nil && rows == 0 {
+		var revoked, there bool
+		b := x.batch()
+		b.Queue(`UPDATE api_keys SET revoked_at = statement_timestamp() WHERE id = $1 AND revoked_at IS NULL`, pgUUID(id)).
+			Exec(func(tag pgconn.CommandTag) error {
+				revoked = tag.RowsAffected() > 0
+				return nil
+			})
+		b.Queue(`SELECT EXISTS (SELECT FROM api_keys WHERE id = $1)`, pgUUID(id)).
+			QueryRow(func(row pgx.Row) error { return row.Scan(&there) })
+		err := x.send(ctx, stageApply, b, true)
+		switch {
+		case err != nil:
+			return err
+		case !there:
 			return coded(messages.CodeNotFound)
+		case revoked:
+			queueAudit(&x.last, audit)
 		}
-		return err
+		return nil
 	})
 }
 

@@ -18,7 +18,8 @@ type tx struct {
 	conn  *pgxpool.Conn // nil: not acquired, or let go
 	begun bool
 	pid   uint32
-	xid   string // of the transaction; empty while it has written nothing
+	xid   string    // of the transaction; empty while it has written nothing
+	now   time.Time // by the store's clock, at the end of the last round trip
 	// last rides with the commit, in one round trip. The transaction has its
 	// id by then: send must have been called with writes set.
 	last pgx.Batch
@@ -40,12 +41,25 @@ func (s *Store) run(ctx context.Context, body func(ctx context.Context, x *tx) e
 
 // Apply implements [persistence.Attempt].
 func (x *tx) Apply(ctx context.Context) error {
+	if err := x.acquire(ctx); err != nil {
+		return err
+	}
+	return wrap(x.store.broken(x.body(ctx, x)))
+}
+
+func (x *tx) acquire(ctx context.Context) error {
 	conn, err := x.store.engine.Acquire(ctx)
 	if err != nil {
 		return wrap(x.store.broken(err))
 	}
 	x.conn, x.pid = conn, conn.Conn().PgConn().PID()
-	return wrap(x.store.broken(x.body(ctx, x)))
+	return nil
+}
+
+// born is when the session began, by the server's clock.
+func (x *tx) born() time.Time {
+	born, _ := x.conn.Conn().PgConn().CustomData()[bornKey].(time.Time) // see holdWriters
+	return born
 }
 
 // batch returns an empty batch to queue statements to, for send.
@@ -62,15 +76,19 @@ func (x *tx) batch() *pgx.Batch {
 // callbacks. writes says that the transaction is going to write, so that it
 // gets its id now even if these statements wrote nothing.
 func (x *tx) send(ctx context.Context, s stage, b *pgx.Batch, writes bool) error {
-	id := `SELECT coalesce(pg_current_xact_id_if_assigned()::text, '')`
+	id := `SELECT coalesce(pg_current_xact_id_if_assigned()::text, ''), statement_timestamp()`
 	if writes {
-		id = `SELECT pg_current_xact_id()::text`
+		id = `SELECT pg_current_xact_id()::text, statement_timestamp()`
 	}
-	b.Queue(id).QueryRow(func(row pgx.Row) error { return row.Scan(&x.xid) })
+	b.Queue(id).QueryRow(func(row pgx.Row) error { return row.Scan(&x.xid, &x.now) })
 	if err := x.fault(s); err != nil {
 		return err
 	}
-	return x.conn.SendBatch(ctx, b).Close()
+	if err := x.conn.SendBatch(ctx, b).Close(); err != nil {
+		return err
+	}
+	x.now = x.now.UTC()
+	return nil
 }
 
 // exec carries out one statement and returns how many rows it touched.
@@ -146,7 +164,7 @@ func (x *tx) Resolve(ctx context.Context) persistence.Fate {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			x.store.pending.add(x.xid)
+			x.store.pending.add(doubt{xid: x.xid})
 			x.store.log.Error("the outcome of a transaction is unknown", "xid", x.xid)
 			return persistence.FateUnknown
 		}

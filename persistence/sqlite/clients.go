@@ -10,7 +10,7 @@ import (
 )
 
 // AddClients implements [persistence.Clients].
-func (s *Store) AddClients(ctx context.Context, clients []messages.Client) error {
+func (s *Store) AddClients(ctx context.Context, clients []messages.Client, audit ...messages.Audit) error {
 	if len(clients) == 0 {
 		return nil
 	}
@@ -33,7 +33,10 @@ func (s *Store) AddClients(ctx context.Context, clients []messages.Client) error
 	var now int64
 	err := s.write(ctx, func(x *tx) error {
 		now = x.now
-		return x.addClients(rows)
+		if err := x.addClients(rows); err != nil {
+			return err
+		}
+		return x.auditAll(audit)
 	})
 	if err != nil {
 		return err
@@ -114,37 +117,6 @@ func (s *Store) ClientByID(ctx context.Context, id messages.ClientID) (messages.
 	return clients[0], nil
 }
 
-// UpdateClient implements [persistence.Clients].
-func (s *Store) UpdateClient(ctx context.Context, c messages.Client) (messages.Client, error) {
-	attributes, err := checkClient(c)
-	if err != nil {
-		return messages.Client{}, err
-	}
-	var updated messages.Client
-	err = s.write(ctx, func(x *tx) error {
-		found := false
-		var err error
-		updated, err = scanClient(func(dest ...any) (err error) {
-			found, err = x.get(`
-				update clients
-				set name = ?2, phone = ?3, email = ?4, notes = ?5, attributes = ?6, search = ?7,
-					updated_at = max(?8, updated_at + 1) -- the clock may be set back
-				where id = ?1
-				returning id, name, phone, email, notes, attributes, created_at, updated_at`,
-				[]any{c.ID, c.Name, c.Phone, c.Email, c.Notes, attributes, searchText(c), x.now}, dest...)
-			return err
-		})
-		if err == nil && !found {
-			err = coded(messages.CodeClientNotFound)
-		}
-		return err
-	})
-	if err != nil {
-		return messages.Client{}, err
-	}
-	return updated, nil
-}
-
 // DeleteClient implements [persistence.Clients].
 func (s *Store) DeleteClient(ctx context.Context, id messages.ClientID, audit messages.Audit) error {
 	return s.write(ctx, func(x *tx) error {
@@ -164,22 +136,6 @@ func (s *Store) DeleteClient(ctx context.Context, id messages.ClientID, audit me
 		}
 		return x.audit(&audit)
 	})
-}
-
-// PhonesInUse implements [persistence.Clients].
-func (s *Store) PhonesInUse(ctx context.Context, phones []string) ([]string, error) {
-	if err := checkText(phones...); err != nil {
-		return nil, err
-	}
-	var used []string
-	err := s.query(ctx, `select distinct phone from clients where phone in (select value from json_each(?1))`, []any{list(phones)},
-		func(rows *sql.Rows) error {
-			var phone string
-			err := rows.Scan(&phone)
-			used = append(used, phone)
-			return err
-		})
-	return used, err
 }
 
 // eachAtOnce is how many clients EachClient reads at a time. Between two reads

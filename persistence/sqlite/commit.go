@@ -82,8 +82,11 @@ func turn(k messages.WriteKind) int {
 	return 3
 }
 
-// apply carries out one write, once for its key.
+// apply carries out one write, once for its key or its report.
 func (x *tx) apply(w messages.Write) (messages.Outcome, error) {
+	if w.Report != nil {
+		return x.report(w)
+	}
 	if w.Key != nil {
 		known, err := x.replay(*w.Key)
 		if err != nil || known.Kind != 0 {

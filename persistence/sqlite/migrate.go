@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"time"
 
 	"github.com/dibs-calls/dibs/migrations"
 	"github.com/dibs-calls/dibs/persistence"
+	"github.com/dibs-calls/dibs/persistence/internal/schema"
 	"github.com/gofrs/flock"
 	"github.com/pressly/goose/v3"
 )
@@ -25,25 +25,9 @@ func Migrate(ctx context.Context, path string) (applied []persistence.Migration,
 		return nil, fmt.Errorf("wait for another migration: %w", unavailable(err))
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	err = withProvider(path, func(p *goose.Provider) error {
-		results, err := p.Up(ctx)
-		if err != nil {
-			return err
-		}
-		all, err := p.Status(ctx)
-		if err != nil {
-			return err
-		}
-		fresh := make(map[int64]bool, len(results))
-		for _, r := range results {
-			fresh[r.Source.Version] = true
-		}
-		for _, m := range all {
-			if fresh[m.Source.Version] {
-				applied = append(applied, migrationOf(m))
-			}
-		}
-		return nil
+	err = withProvider(path, func(p *goose.Provider) (err error) {
+		applied, err = schema.Up(ctx, p)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("migrate the store: %w", wrap(err))
@@ -62,11 +46,8 @@ func MigrationStatus(ctx context.Context, path string) (all []persistence.Migrat
 	if missing {
 		path = ":memory:"
 	}
-	err = withProvider(path, func(p *goose.Provider) error {
-		steps, err := p.Status(ctx)
-		for _, m := range steps {
-			all = append(all, migrationOf(m))
-		}
+	err = withProvider(path, func(p *goose.Provider) (err error) {
+		all, err = schema.Status(ctx, p)
 		return err
 	})
 	if err != nil {
@@ -81,13 +62,7 @@ func upToDate(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	pending := 0
-	for _, m := range steps {
-		if m.AppliedAt == nil {
-			pending++
-		}
-	}
-	if pending > 0 {
+	if pending := persistence.Pending(steps); pending > 0 {
 		return fmt.Errorf("the store %s lacks %d of %d migrations: run \"dibs migrate up\" first", path, pending, len(steps))
 	}
 	return nil
@@ -111,13 +86,4 @@ func withProvider(path string, use func(*goose.Provider) error) (err error) {
 		return err
 	}
 	return use(p)
-}
-
-func migrationOf(s *goose.MigrationStatus) persistence.Migration {
-	m := persistence.Migration{Version: s.Source.Version, Name: path.Base(s.Source.Path)}
-	if s.State == goose.StateApplied {
-		at := s.AppliedAt.UTC()
-		m.AppliedAt = &at
-	}
-	return m
 }

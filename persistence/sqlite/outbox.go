@@ -12,12 +12,12 @@ import (
 // publish writes the batch's row of the outbox. Transactions run one after the
 // other, so the order of the rows is that of the commits.
 func (x *tx) publish(outcomes []messages.Outcome) error {
-	events := persistence.EncodeEvents(outcomes)
-	if events == nil {
-		return nil
+	for _, events := range persistence.EncodeEvents(outcomes, 0) {
+		if _, err := x.exec(`insert into outbox (written_at, events) values (?1, ?2)`, x.now, events); err != nil {
+			return err
+		}
 	}
-	_, err := x.exec(`insert into outbox (written_at, events) values (?1, ?2)`, x.now, events)
-	return err
+	return nil
 }
 
 // OutboxRows implements [persistence.Outbox].

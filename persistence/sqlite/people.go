@@ -9,7 +9,7 @@ import (
 )
 
 // AddUsers implements [persistence.People].
-func (s *Store) AddUsers(ctx context.Context, people []messages.NewUser) ([]messages.User, error) {
+func (s *Store) AddUsers(ctx context.Context, people []messages.NewUser, audit ...messages.Audit) ([]messages.User, error) {
 	users := make([]messages.User, len(people))
 	for i, p := range people {
 		if err := checkText(p.Email, p.FirstName, p.LastName, string(p.Role), p.PasswordHash); err != nil {
@@ -29,7 +29,7 @@ func (s *Store) AddUsers(ctx context.Context, people []messages.NewUser) ([]mess
 				return err
 			}
 		}
-		return nil
+		return x.auditAll(audit)
 	})
 	if err != nil {
 		return nil, err
@@ -109,7 +109,7 @@ func (s *Store) ListUsers(ctx context.Context) ([]messages.Account, error) {
 }
 
 // SetPassword implements [persistence.People].
-func (s *Store) SetPassword(ctx context.Context, id messages.UserID, hash string) error {
+func (s *Store) SetPassword(ctx context.Context, id messages.UserID, hash string, audit messages.Audit) error {
 	if err := checkText(hash); err != nil {
 		return err
 	}
@@ -121,7 +121,10 @@ func (s *Store) SetPassword(ctx context.Context, id messages.UserID, hash string
 		if err != nil {
 			return err
 		}
-		return x.endSessions(id)
+		if err := x.endSessions(id); err != nil {
+			return err
+		}
+		return x.audit(&audit)
 	})
 }
 
@@ -130,28 +133,38 @@ func (x *tx) endSessions(id messages.UserID) error {
 	return err
 }
 
-// DisableUser implements [persistence.People]. Who is disabled already stays
-// so, and the trail is not told again.
+// DisableUser implements [persistence.People].
 func (s *Store) DisableUser(ctx context.Context, id messages.UserID, audit messages.Audit) error {
 	return s.write(ctx, func(x *tx) error {
-		var disabled bool
-		found, err := x.get(`select disabled_at is not null from accounts where id = ?1`, []any{id}, &disabled)
-		switch {
-		case err != nil:
-			return err
-		case !found:
-			return coded(messages.CodeUserNotFound)
-		case disabled:
-			return nil
-		}
-		if _, err := x.exec(`update accounts set disabled_at = ?2 where id = ?1`, id, x.now); err != nil {
+		if err := x.setDisabled(id, true, audit); err != nil {
 			return err
 		}
-		if err := x.endSessions(id); err != nil {
-			return err
-		}
-		return x.audit(&audit)
+		return x.endSessions(id)
 	})
+}
+
+// EnableUser implements [persistence.People].
+func (s *Store) EnableUser(ctx context.Context, id messages.UserID, audit messages.Audit) error {
+	return s.write(ctx, func(x *tx) error { return x.setDisabled(id, false, audit) })
+}
+
+// setDisabled leaves an account as it is, and the trail untold, if it was so
+// before.
+func (x *tx) setDisabled(id messages.UserID, disabled bool, audit messages.Audit) error {
+	var was bool
+	found, err := x.get(`select disabled_at is not null from accounts where id = ?1`, []any{id}, &was)
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return coded(messages.CodeUserNotFound)
+	case was == disabled:
+		return nil
+	}
+	if _, err := x.exec(`update accounts set disabled_at = iif(?2, ?3, null) where id = ?1`, id, disabled, x.now); err != nil {
+		return err
+	}
+	return x.audit(&audit)
 }
 
 // UserStatuses implements [persistence.People].

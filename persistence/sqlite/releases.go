@@ -155,6 +155,15 @@ func (x *tx) audit(a *messages.Audit) error {
 	return err
 }
 
+func (x *tx) auditAll(entries []messages.Audit) error {
+	for i := range entries {
+		if err := x.audit(&entries[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func checkAudit(a messages.Audit) error {
 	if len(a.Detail) > 0 && !json.Valid(a.Detail) {
 		return badRequest("The detail of an audit entry must be JSON.", nil)

@@ -73,8 +73,7 @@ func (s *Store) RevokeSession(ctx context.Context, digest [32]byte) error {
 	})
 }
 
-// RevokeAPIKey implements [persistence.Tokens]. A key that was revoked before
-// keeps its time, and the trail is not told again.
+// RevokeAPIKey implements [persistence.Tokens].
 func (s *Store) RevokeAPIKey(ctx context.Context, id uuid.UUID, audit messages.Audit) error {
 	return s.write(ctx, func(x *tx) error {
 		var revoked bool

@@ -16,17 +16,26 @@ func clientPromises() []promise {
 		{"AddClients adds all or none", clientAddAllOrNone},
 		{"Attributes are preserved as JSON", clientAttributes},
 		{"Attributes that are no JSON object are CodeBadRequest", clientBadAttributes},
-		{"UpdateClient replaces and returns the client as it is now", clientUpdate},
-		{"A client that is being called can be updated", clientUpdateOnCall},
 		{"An unknown client is CodeClientNotFound", clientUnknown},
 		{"DeleteClient removes and writes the audit", clientDelete},
 		{"DeleteClient is refused while the client is being called", clientDeleteOnCall},
 		{"EachClient visits all in the order of their ids", clientEach},
 		{"EachClient stops when its function fails", clientEachFails},
 		{"EachClient lets its function read and write", clientEachWrites},
-		{"PhonesInUse returns the numbers that clients have", clientPhonesInUse},
 		{"A thousand clients are added at once", clientAddMany},
+		{"AddClients writes the audit if it adds", clientAddAudit},
 	}
+}
+
+func clientAddAudit(t *testing.T, s persistence.Store) {
+	audit := newAudit("clients.imported")
+	noError(t, s.AddClients(t.Context(), nil, audit))
+	c := newClient("Ada")
+	noError(t, s.AddClients(t.Context(), []messages.Client{c}, audit))
+	if err := s.AddClients(t.Context(), []messages.Client{newClient("Fresh"), c}, audit); err == nil {
+		t.Fatal("an id was given twice")
+	}
+	wantOneAudit(t, s, audit)
 }
 
 func clientAdd(t *testing.T, s persistence.Store) {
@@ -85,10 +94,9 @@ func clientAttributes(t *testing.T, s persistence.Store) {
 			attributes = "{}"
 		}
 		wantJSON(t, got.Attributes, []byte(attributes))
-		c.Attributes = []byte(`{"now":"other"}`)
-		got, err = s.UpdateClient(t.Context(), c)
-		noError(t, err)
-		wantJSON(t, got.Attributes, c.Attributes)
+		other := []byte(`{"now":"other"}`)
+		got = update(t, s, messages.ClientPatch{ID: c.ID, Attributes: other})
+		wantJSON(t, got.Attributes, other)
 	}
 }
 
@@ -98,51 +106,18 @@ func clientBadAttributes(t *testing.T, s persistence.Store) {
 		bad := newClient("Bad")
 		bad.Attributes = []byte(attributes)
 		wantCode(t, s.AddClients(t.Context(), []messages.Client{bad}), messages.CodeBadRequest)
-		bad.ID = c.ID
-		_, err := s.UpdateClient(t.Context(), bad)
-		wantCode(t, err, messages.CodeBadRequest)
+		for _, merge := range []bool{false, true} {
+			_, err := s.UpdateClients(t.Context(), []messages.ClientPatch{{ID: c.ID, Attributes: bad.Attributes, Merge: merge}})
+			wantCode(t, err, messages.CodeBadRequest)
+		}
 	}
 	got, err := s.ClientByID(t.Context(), c.ID)
 	noError(t, err)
 	wantClient(t, got, c)
 }
 
-func clientUpdate(t *testing.T, s persistence.Store) {
-	c, other := addClient(t, s), addClient(t, s)
-	change := messages.Client{
-		ID: c.ID, Name: "New Name", Phone: "+4930123456", Email: "new@example.org",
-		Notes: "new notes", Attributes: []byte(`{"new":true}`),
-	}
-	got, err := s.UpdateClient(t.Context(), change)
-	noError(t, err)
-	if !storedTime(got.UpdatedAt) || !got.UpdatedAt.After(c.UpdatedAt) {
-		t.Fatalf("updated at %v, before at %v", got.UpdatedAt, c.UpdatedAt)
-	}
-	want := change
-	want.CreatedAt, want.UpdatedAt = c.CreatedAt, got.UpdatedAt
-	wantClient(t, got, want)
-	read, err := s.ClientByID(t.Context(), c.ID)
-	noError(t, err)
-	wantClient(t, read, want)
-	read, err = s.ClientByID(t.Context(), other.ID)
-	noError(t, err)
-	wantClient(t, read, other)
-}
-
-func clientUpdateOnCall(t *testing.T, s persistence.Store) {
-	c := addClient(t, s)
-	call := start(t, s, addUser(t, s), c)
-	c.Notes = "said so just now"
-	got, err := s.UpdateClient(t.Context(), c)
-	noError(t, err)
-	wantEqual(t, "notes", got.Notes, c.Notes)
-	wantHeld(t, s, call)
-}
-
 func clientUnknown(t *testing.T, s persistence.Store) {
 	_, err := s.ClientByID(t.Context(), newClientID())
-	wantCode(t, err, messages.CodeClientNotFound)
-	_, err = s.UpdateClient(t.Context(), newClient("Nobody"))
 	wantCode(t, err, messages.CodeClientNotFound)
 	audit := newAudit("client.deleted")
 	wantCode(t, s.DeleteClient(t.Context(), newClientID(), audit), messages.CodeClientNotFound)
@@ -153,11 +128,7 @@ func clientDelete(t *testing.T, s persistence.Store) {
 	c, audit := addClient(t, s), newAudit("client.deleted")
 	end(t, s, start(t, s, addUser(t, s), c))
 	noError(t, s.DeleteClient(t.Context(), c.ID, audit))
-	trail := auditOf(t, s, audit.Subject)
-	if len(trail) != 1 {
-		t.Fatalf("%d entries, want 1", len(trail))
-	}
-	wantAudit(t, trail[0], audit)
+	wantOneAudit(t, s, audit)
 	_, err := s.ClientByID(t.Context(), c.ID)
 	wantCode(t, err, messages.CodeClientNotFound)
 	wantCode(t, s.DeleteClient(t.Context(), c.ID, audit), messages.CodeClientNotFound)
@@ -225,19 +196,6 @@ func clientEachWrites(t *testing.T, s persistence.Store) {
 		return nil
 	}))
 	wantEqual(t, "clients visited", visited, 5)
-}
-
-func clientPhonesInUse(t *testing.T, s persistence.Store) {
-	clients := []messages.Client{newClient("a"), newClient("b"), newClient("c")}
-	clients[0].Phone, clients[1].Phone, clients[2].Phone = "+14155550111", "+14155550111", "+493012345"
-	noError(t, s.AddClients(t.Context(), clients))
-	got, err := s.PhonesInUse(t.Context(), []string{"+14155550112", "+493012345", "+1415555011", "+14155550111", "%"})
-	noError(t, err)
-	slices.Sort(got)
-	wantEqual(t, "numbers", slices.Compact(got), []string{"+14155550111", "+493012345"})
-	got, err = s.PhonesInUse(t.Context(), nil)
-	noError(t, err)
-	wantEqual(t, "numbers of none", len(got), 0)
 }
 
 func clientAddMany(t *testing.T, s persistence.Store) {

@@ -98,7 +98,11 @@ func contextEndedReads(t *testing.T, s persistence.Store) {
 			_, _, err := s.ListClients(ctx, messages.ClientQuery{Page: 1, Limit: 10})
 			return err
 		},
-		"AddClients":   func() error { return s.AddClients(ctx, []messages.Client{newClient("late")}) },
+		"AddClients": func() error { return s.AddClients(ctx, []messages.Client{newClient("late")}) },
+		"UpdateClients": func() error {
+			_, err := s.UpdateClients(ctx, []messages.ClientPatch{{ID: c.ID}})
+			return err
+		},
 		"DeleteClient": func() error { return s.DeleteClient(ctx, c.ID, newAudit("client.deleted")) },
 		"EachClient":   func() error { return s.EachClient(ctx, func(messages.Client) error { return errors.New("read") }) },
 		"Ping":         func() error { return s.Ping(ctx) },

@@ -69,9 +69,7 @@ func eventOfEnd(t *testing.T, s persistence.Store) {
 func eventOfChanged(t *testing.T, s persistence.Store) {
 	u, c := addUser(t, s), addClient(t, s)
 	call := start(t, s, u, c)
-	c.Name, c.Phone, c.Email = "Renamed", "+14155550199", ""
-	c, err := s.UpdateClient(t.Context(), c)
-	noError(t, err)
+	c = update(t, s, patchTo(c.ID, "Renamed", "+14155550199", "", c.Notes))
 	noError(t, s.DisableUser(t.Context(), u.ID, newAudit("user.disabled")))
 	o := commitOne(t, s, releaseOf(call))
 	wantKind(t, o, messages.OutcomeDone)

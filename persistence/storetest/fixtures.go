@@ -283,7 +283,7 @@ func writeName(k messages.WriteKind) string {
 func outcomeName(k messages.OutcomeKind) string {
 	names := [...]string{
 		"nothing", "Done", "ClientHeld", "UserHeld", "NoUser", "NoClient", "CallOver",
-		"NotExpired", "Replayed", "KeyReused", "NotApplied", "Unknown",
+		"NotExpired", "Replayed", "KeyReused", "NotSuperseded", "NotApplied", "Refused", "Unknown",
 	}
 	if int(k) < len(names) {
 		return names[k]
@@ -315,7 +315,7 @@ func auditOf(t *testing.T, s persistence.Store, subject string) []messages.Audit
 
 func newAudit(action string) messages.Audit {
 	return messages.Audit{
-		By: "cli", Action: action, Subject: "test:" + uuid.NewString(),
+		By: "cli:tester", Action: action, Subject: "test:" + uuid.NewString(),
 		Detail: []byte(`{"reason":"` + strings.ReplaceAll(action, ".", " ") + `"}`),
 	}
 }

@@ -70,11 +70,7 @@ func noteAudit(t *testing.T, s persistence.Store) {
 	u := addUser(t, s)
 	audit := newAudit("call.cleaned_up")
 	wantKind(t, commitOne(t, s, messages.Write{Kind: messages.WriteNote, User: u.ID, Audit: &audit}), messages.OutcomeDone)
-	trail := auditOf(t, s, audit.Subject)
-	if len(trail) != 1 {
-		t.Fatalf("%d entries, want 1", len(trail))
-	}
-	wantAudit(t, trail[0], audit)
+	wantOneAudit(t, s, audit)
 }
 
 func noteEmpty(t *testing.T, s persistence.Store) {

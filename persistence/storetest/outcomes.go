@@ -28,8 +28,17 @@ func malformed(w messages.Write, o messages.Outcome) string {
 		}
 		return malformedCall(o.Call)
 	case messages.OutcomeReplayed:
-		if w.Key == nil || o.Replay == nil {
-			return "a replay needs a key and an answer"
+		if w.Key == nil && w.Report == nil || o.Replay == nil {
+			return "a replay needs a key or a report, and an answer"
+		}
+	case messages.OutcomeNotSuperseded:
+		if w.Report == nil || w.Reason != messages.ReasonSuperseded || o.Call.ID != w.Call {
+			return "not the call that was to be superseded"
+		}
+		return malformedCall(o.Call)
+	case messages.OutcomeNotApplied:
+		if w.Report == nil {
+			return "only a report may have to be made again"
 		}
 	case messages.OutcomeKeyReused:
 		if w.Key == nil {
@@ -58,6 +67,9 @@ func malformedDone(w messages.Write, o messages.Outcome) string {
 // malformedEvent holds an event to the outcome that it comes with. A claim that
 // is Done may have been in progress before, and then has none.
 func malformedEvent(w messages.Write, o messages.Outcome) string {
+	if o.Event != nil && o.Event.Type == messages.EventCallRefused {
+		return malformedRefusal(w, o)
+	}
 	started := o.Kind == messages.OutcomeDone && w.Kind == messages.WriteClaim
 	ended := o.Kind == messages.OutcomeDone && w.Kind == messages.WriteRelease
 	e := o.Event
@@ -78,6 +90,22 @@ func malformedEvent(w messages.Write, o messages.Outcome) string {
 		return "I7: the event lacks its user"
 	case e.Client.ID != o.Call.ClientID:
 		return "I7: the event lacks its client"
+	}
+	return ""
+}
+
+// malformedRefusal holds the event of a refused report to its write.
+func malformedRefusal(w messages.Write, o messages.Outcome) string {
+	e := o.Event
+	switch {
+	case w.Report == nil || e.Refusal == nil:
+		return "I7: a refusal of what was not reported"
+	case e.Refusal.Source != w.Report.Source || e.Refusal.ID != w.Report.ID || e.Refusal.CallRef != w.Report.CallRef:
+		return "I7: the refusal is of another report"
+	case e.Refusal.Code == "" || e.Refusal.Code != messages.AnswerOf(w, o).Code:
+		return "I7: the refusal says something else than the answer"
+	case e.Call != messages.Call{ID: w.Call, UserID: w.User, ClientID: w.Client} || !storedTime(e.At):
+		return "I7: the refusal is of another call or has no time"
 	}
 	return ""
 }

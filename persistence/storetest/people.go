@@ -19,6 +19,8 @@ func peoplePromises() []promise {
 		{"ListUsers returns everybody by e-mail address", peopleList},
 		{"SetPassword replaces the hash", peopleSetPassword},
 		{"DisableUser is kept, audited and idempotent", peopleDisable},
+		{"EnableUser takes it back, audited and idempotent", peopleEnable},
+		{"AddUsers writes the audit if it adds", peopleAddAudit},
 		{"UserStatuses shows calls in progress with their clients", peopleStatuses},
 		{"UserStatuses is ordered by first name, last name, id", peopleStatusOrder},
 		{"UserStatuses leaves out who is disabled", peopleStatusDisabled},
@@ -98,9 +100,10 @@ func peopleUnknown(t *testing.T, s persistence.Store) {
 	wantCode(t, err, messages.CodeUserNotFound)
 	_, err = s.UserByEmail(t.Context(), "nobody@example.com")
 	wantCode(t, err, messages.CodeUserNotFound)
-	wantCode(t, s.SetPassword(t.Context(), newUserID(), "hash"), messages.CodeUserNotFound)
 	audit := newAudit("user.disabled")
+	wantCode(t, s.SetPassword(t.Context(), newUserID(), "hash", audit), messages.CodeUserNotFound)
 	wantCode(t, s.DisableUser(t.Context(), newUserID(), audit), messages.CodeUserNotFound)
+	wantCode(t, s.EnableUser(t.Context(), newUserID(), audit), messages.CodeUserNotFound)
 	wantEqual(t, "entries", len(auditOf(t, s, audit.Subject)), 0)
 }
 
@@ -129,7 +132,9 @@ func peopleList(t *testing.T, s persistence.Store) {
 
 func peopleSetPassword(t *testing.T, s persistence.Store) {
 	users := addUsers(t, s, 2)
-	noError(t, s.SetPassword(t.Context(), users[0].ID, "$new$hash"))
+	audit := newAudit("user.password_set")
+	noError(t, s.SetPassword(t.Context(), users[0].ID, "$new$hash", audit))
+	wantOneAudit(t, s, audit)
 	for i, want := range []string{"$new$hash", "$hash$First1"} {
 		a, err := s.UserByID(t.Context(), users[i].ID)
 		noError(t, err)
@@ -141,17 +146,45 @@ func peopleDisable(t *testing.T, s persistence.Store) {
 	u := addUser(t, s)
 	audit := newAudit("user.disabled")
 	noError(t, s.DisableUser(t.Context(), u.ID, audit))
-	trail := auditOf(t, s, audit.Subject)
-	if len(trail) != 1 {
-		t.Fatalf("%d entries, want 1", len(trail))
-	}
-	wantAudit(t, trail[0], audit)
 	noError(t, s.DisableUser(t.Context(), u.ID, audit))
+	wantOneAudit(t, s, audit)
 	a, err := s.UserByEmail(t.Context(), u.Email)
 	noError(t, err)
 	if !a.Disabled {
 		t.Fatal("the account is not disabled")
 	}
+}
+
+func peopleEnable(t *testing.T, s persistence.Store) {
+	u, c := addUser(t, s), addClient(t, s)
+	unchanged, audit := newAudit("user.enabled"), newAudit("user.enabled")
+	noError(t, s.EnableUser(t.Context(), u.ID, unchanged))
+	wantEqual(t, "entries", len(auditOf(t, s, unchanged.Subject)), 0)
+	noError(t, s.DisableUser(t.Context(), u.ID, newAudit("user.disabled")))
+	wantKind(t, commitOne(t, s, claimOf(u, c)), messages.OutcomeNoUser)
+	for range 2 {
+		noError(t, s.EnableUser(t.Context(), u.ID, audit))
+	}
+	wantOneAudit(t, s, audit)
+	a, err := s.UserByID(t.Context(), u.ID)
+	noError(t, err)
+	if a.Disabled || a.PasswordHash == "" {
+		t.Fatalf("the account is %+v", a)
+	}
+	end(t, s, start(t, s, u, c))
+	wantStatuses(t, s, false, messages.UserStatus{User: u})
+}
+
+func peopleAddAudit(t *testing.T, s persistence.Store) {
+	audit := newAudit("user.added")
+	_, err := s.AddUsers(t.Context(), nil, audit)
+	noError(t, err)
+	person := newUser("Ada", "Audit")
+	_, err = s.AddUsers(t.Context(), []messages.NewUser{person}, audit)
+	noError(t, err)
+	_, err = s.AddUsers(t.Context(), []messages.NewUser{newUser("Fresh", ""), person}, audit)
+	wantCode(t, err, messages.CodeEmailTaken)
+	wantOneAudit(t, s, audit)
 }
 
 func peopleStatuses(t *testing.T, s persistence.Store) {

@@ -261,11 +261,17 @@ func releaseAudit(t *testing.T, s persistence.Store) {
 
 	wantKind(t, commitOne(t, s, w), messages.OutcomeDone)
 	wantKind(t, commitOne(t, s, w), messages.OutcomeCallOver)
-	trail := auditOf(t, s, audit.Subject)
+	wantOneAudit(t, s, audit)
+}
+
+// wantOneAudit fails unless the trail holds the entry, once.
+func wantOneAudit(t *testing.T, s persistence.Store, want messages.Audit) {
+	t.Helper()
+	trail := auditOf(t, s, want.Subject)
 	if len(trail) != 1 {
 		t.Fatalf("%d entries, want 1", len(trail))
 	}
-	wantAudit(t, trail[0], audit)
+	wantAudit(t, trail[0], want)
 }
 
 func wantAudit(t *testing.T, got, want messages.Audit) {

@@ -178,9 +178,7 @@ func searchLiterals(t *testing.T, s persistence.Store) {
 func searchUpdated(t *testing.T, s persistence.Store) {
 	c := newClient("Before")
 	noError(t, s.AddClients(t.Context(), []messages.Client{c}))
-	c.Name, c.Phone, c.Email = "After", "+493099887766", "after@example.org"
-	_, err := s.UpdateClient(t.Context(), c)
-	noError(t, err)
+	update(t, s, patchTo(c.ID, "After", "+493099887766", "after@example.org", ""))
 	wantFound(t, s, "before")
 	wantFound(t, s, "415555")
 	wantFound(t, s, "after", "After")

@@ -80,8 +80,7 @@ func textRefused(t *testing.T, s persistence.Store) {
 				wantCode(t, s.AddClients(t.Context(), []messages.Client{fine, bad}), messages.CodeBadRequest)
 				_, err := s.ClientByID(t.Context(), fine.ID)
 				wantCode(t, err, messages.CodeClientNotFound)
-				bad.ID = c.ID
-				_, err = s.UpdateClient(t.Context(), bad)
+				_, err = s.UpdateClients(t.Context(), []messages.ClientPatch{patchTo(c.ID, bad.Name, bad.Phone, bad.Email, bad.Notes)})
 				wantCode(t, err, messages.CodeBadRequest)
 			}
 		})

@@ -5,10 +5,11 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+
+	"github.com/dibs-calls/dibs/messages"
 )
 
 const (
-	maxAttributes     = 16 << 10 // bytes as stored
 	maxAttributeDepth = 32
 	maxDigits         = 100 // of a number, all its characters
 	maxExponent       = 300
@@ -38,8 +39,8 @@ func attributes(raw json.RawMessage) (json.RawMessage, error) {
 	if err := e.Encode(object); err != nil {
 		return nil, internal("encoding attributes: %w", err)
 	}
-	if out.Len() > maxAttributes {
-		return nil, badRequest("attributes is larger than %d KiB.", maxAttributes>>10)
+	if out.Len() > messages.MaxAttributes {
+		return nil, badRequest("attributes is larger than %d KiB.", messages.MaxAttributes>>10)
 	}
 	return bytes.TrimSpace(out.Bytes()), nil
 }

@@ -30,11 +30,6 @@ type clientsAnswer struct {
 	TotalPages int               `json:"totalPages"`
 }
 
-type availabilityAnswer struct {
-	Available bool             `json:"available"`
-	Caller    *messages.Caller `json:"caller"`
-}
-
 func (a *API) listClients(ctx context.Context, x *exchange) error {
 	q, err := x.query()
 	if err != nil {
@@ -59,9 +54,17 @@ func (a *API) listClients(ctx context.Context, x *exchange) error {
 }
 
 func (a *API) addClient(ctx context.Context, x *exchange) error {
-	client := messages.Client{ID: messages.ClientID{UUID: newID()}, Attributes: json.RawMessage("{}")}
-	if err := a.changeClient(x, &client); err != nil {
+	p, err := a.clientPatch(x)
+	if err != nil {
 		return err
+	}
+	if p.Name == nil {
+		return badRequest("name is required.")
+	}
+	client := messages.Client{ID: messages.ClientID{UUID: newID()}, Name: *p.Name, Attributes: json.RawMessage("{}"),
+		Phone: given(p.Phone), Email: given(p.Email), Notes: given(p.Notes)}
+	if p.Attributes != nil {
+		client.Attributes = p.Attributes
 	}
 	added := []messages.Client{client}
 	if err := a.Store.AddClients(ctx, added); err != nil {
@@ -82,25 +85,34 @@ func (a *API) getClient(ctx context.Context, x *exchange) error {
 	return x.respond(http.StatusOK, clientAnswer{client})
 }
 
+// given is a field that may be absent.
+func given(field *string) string {
+	if field == nil {
+		return ""
+	}
+	return *field
+}
+
 // updateClient replaces the fields that were given. Of two changes at once to
-// one client the later replaces the fields of the earlier.
+// one field the later counts; changes to different fields both do.
 func (a *API) updateClient(ctx context.Context, x *exchange) error {
 	id, err := x.pathID("id", messages.CodeClientNotFound)
 	if err != nil {
 		return err
 	}
-	client, err := a.Store.ClientByID(ctx, messages.ClientID{UUID: id})
-	if err != nil {
-		return asRead(err)
-	}
-	if err := a.changeClient(x, &client); err != nil {
-		return err
-	}
-	client, err = a.Store.UpdateClient(ctx, client)
+	p, err := a.clientPatch(x)
 	if err != nil {
 		return err
 	}
-	return x.respond(http.StatusOK, clientAnswer{client})
+	p.ID.UUID = id
+	changed, err := a.Store.UpdateClients(ctx, []messages.ClientPatch{p})
+	if err != nil {
+		return err
+	}
+	if len(changed) == 0 {
+		return &problem{Code: messages.CodeClientNotFound}
+	}
+	return x.respond(http.StatusOK, clientAnswer{changed[0]})
 }
 
 func (a *API) deleteClient(ctx context.Context, x *exchange) error {
@@ -111,7 +123,7 @@ func (a *API) deleteClient(ctx context.Context, x *exchange) error {
 	audit := messages.Audit{By: x.who.Caller(), Action: "client.deleted", Subject: "client:" + id.String()}
 	err = a.Store.DeleteClient(ctx, messages.ClientID{UUID: id}, audit)
 	if messages.CodeOf(err) == messages.CodeClientBeingCalled {
-		return &problem{Code: messages.CodeClientBeingCalled, cause: err,
+		return &problem{Code: messages.CodeClientBeingCalled, Cause: err,
 			Sentence: "This client is being called right now and cannot be deleted. Please try again later."}
 	}
 	if err != nil {
@@ -125,45 +137,48 @@ func (a *API) availability(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	found := a.Calls.Availability(ctx, messages.ClientID{UUID: id})
-	if found.Code != messages.OK {
-		return &problem{Code: found.Code}
-	}
-	return x.respond(http.StatusOK, availabilityAnswer{found.Caller == nil, found.Caller})
-}
-
-// changeClient checks the body and puts the fields that it gives into c.
-func (a *API) changeClient(x *exchange, c *messages.Client) error {
-	var in clientRequest
-	err := x.decode(&in)
+	answer, err := a.desk.Availability(ctx, messages.ClientID{UUID: id})
 	if err != nil {
 		return err
 	}
-	if in.Name != nil {
-		if c.Name, err = text("name", *in.Name, maxName); err != nil {
-			return err
-		}
+	return x.respond(http.StatusOK, answer)
+}
+
+// clientPatch checks the body, and returns the fields that it gives.
+func (a *API) clientPatch(x *exchange) (p messages.ClientPatch, err error) {
+	var in clientRequest
+	if err := x.decode(&in); err != nil {
+		return p, err
 	}
-	if c.Name == "" {
-		return badRequest("name is required.")
-	}
-	if in.Phone != nil {
-		if c.Phone, err = a.phone(*in.Phone); err != nil {
-			return err
+	for _, field := range []struct {
+		in    *string
+		out   **string
+		check func(string) (string, error)
+	}{
+		{in.Name, &p.Name, clientName},
+		{in.Phone, &p.Phone, a.phone},
+		{in.Email, &p.Email, email},
+		{in.Notes, &p.Notes, func(s string) (string, error) { return text("notes", s, maxNotes) }},
+	} {
+		if field.in == nil {
+			continue
 		}
-	}
-	if in.Email != nil {
-		if c.Email, err = email(*in.Email); err != nil {
-			return err
+		checked, err := field.check(*field.in)
+		if err != nil {
+			return p, err
 		}
-	}
-	if in.Notes != nil {
-		if c.Notes, err = text("notes", *in.Notes, maxNotes); err != nil {
-			return err
-		}
+		*field.out = &checked
 	}
 	if len(in.Attributes) > 0 && string(in.Attributes) != "null" {
-		c.Attributes, err = attributes(in.Attributes)
+		p.Attributes, err = attributes(in.Attributes)
 	}
-	return err
+	return p, err
+}
+
+func clientName(s string) (string, error) {
+	name, err := text("name", s, maxName)
+	if err == nil && name == "" {
+		err = badRequest("name is required.")
+	}
+	return name, err
 }

@@ -45,6 +45,46 @@ func TestClientLifecycle(t *testing.T) {
 	}
 }
 
+// What a change does not name it does not write: somebody else may be changing
+// it at the same moment.
+func TestChangesNameTheirFieldsAlone(t *testing.T) {
+	w := newWorld(t)
+	path := "/api/clients/" + w.xenia.String()
+	for _, tt := range []struct {
+		in   m
+		want string // the fields of the patch, in order
+	}{
+		{m{}, ""}, {m{"name": nil, "attributes": nil, "extra": 1}, ""}, {m{"name": "X"}, "name "}, {m{"phone": ""}, "phone "},
+		{m{"email": "x@example.org"}, "email "}, {m{"notes": "n"}, "notes "}, {m{"attributes": m{}}, "attributes "},
+		{m{"name": "Y", "phone": "1", "email": "", "notes": "", "attributes": m{"a": 1}}, "name phone email notes attributes "},
+	} {
+		w.store.patches = nil
+		w.do("Ben", "PUT", path, tt.in).is(200)
+		if len(w.store.patches) != 1 || w.store.patches[0].ID != w.xenia || w.store.patches[0].Merge {
+			t.Fatalf("%v: patches %+v", tt.in, w.store.patches)
+		}
+		p, got := w.store.patches[0], ""
+		for _, field := range []struct {
+			name string
+			is   bool
+		}{{"name", p.Name != nil}, {"phone", p.Phone != nil}, {"email", p.Email != nil}, {"notes", p.Notes != nil}, {"attributes", p.Attributes != nil}} {
+			if field.is {
+				got += field.name + " "
+			}
+		}
+		if got != tt.want {
+			t.Errorf("%v: the patch gives %q, want %q", tt.in, got, tt.want)
+		}
+	}
+	w.store.patches = nil
+	for _, bad := range []string{`{"name":""}`, `{"name":" "}`, `{"email":"x"}`, `{"attributes":[]}`, `[]`} {
+		w.do("Ben", "PUT", path, bad).is(400, messages.CodeBadRequest)
+	}
+	if len(w.store.patches) > 0 {
+		t.Errorf("patches %+v", w.store.patches)
+	}
+}
+
 func TestPhonesAreNormalised(t *testing.T) {
 	w := newWorld(t)
 	for in, want := range map[string]string{
@@ -72,7 +112,7 @@ func TestBadClients(t *testing.T) {
 		{`{"name":"x","attributes":{"a":0e-99999999999999999999}}`, "attributes"},
 		{`{"name":"x","attributes":{"a":1` + strings.Repeat("0", 200) + `}}`, "attributes"},
 		{`{"name":"x","attributes":` + deep + `}`, "attributes"},
-		{`{"name":"x","attributes":{"a":"` + strings.Repeat("x", maxAttributes) + `"}}`, "attributes"},
+		{`{"name":"x","attributes":{"a":"` + strings.Repeat("x", messages.MaxAttributes) + `"}}`, "attributes"},
 	}
 	w := newWorld(t)
 	for _, tt := range tests {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dibs-calls/dibs/auth"
 	"github.com/dibs-calls/dibs/phone"
+	"github.com/dibs-calls/dibs/transport/wire"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
@@ -91,7 +92,7 @@ type API struct {
 	csrf       *http.CrossOriginProtection
 	keyRates   *keyRates
 	signIns    *signIns
-	profiles   *profiles
+	desk       *wire.Desk
 	readiness  *readiness
 	openAPITag string
 	busyLog    *rate.Sometimes // 503s: under overload, logging each would add to it
@@ -115,13 +116,14 @@ func New(cfg Config) (*API, error) {
 		csrf:       http.NewCrossOriginProtection(),
 		keyRates:   newKeyRates(),
 		signIns:    newSignIns(),
-		profiles:   newProfiles(),
+		desk:       wire.NewDesk(cfg.Calls, cfg.Store, cfg.Now),
 		readiness:  &readiness{},
 		openAPITag: tagOf(openAPIDocument),
 		busyLog:    &rate.Sometimes{First: 10, Interval: time.Second},
 		readers:    newReaders(cfg.MaxReaders, cfg.MaxReadersEach),
 		times:      defaultStreamTimes(),
 	}
+	a.desk.SetDirectory(cfg.Store, cfg.Region)
 	a.streaming, a.endStreams = context.WithCancel(context.Background())
 	if err := a.registerMetrics(); err != nil {
 		return nil, err

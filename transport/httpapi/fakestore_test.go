@@ -30,6 +30,7 @@ type fakeStore struct {
 	logs     []messages.CallLog
 	claims   map[messages.UserID]messages.HeldClaim
 	audits   []messages.Audit
+	patches  []messages.ClientPatch // that UpdateClients was given
 }
 
 func newFakeStore(now func() time.Time) *fakeStore {
@@ -105,6 +106,45 @@ func (s *fakeStore) UserByEmail(ctx context.Context, email string) (messages.Acc
 		}
 	}
 	return messages.Account{}, coded(messages.CodeUserNotFound)
+}
+
+func (s *fakeStore) UsersByEmail(ctx context.Context, emails []string) (map[string]messages.UserID, error) {
+	found := map[string]messages.UserID{}
+	for _, email := range emails {
+		account, err := s.UserByEmail(ctx, email)
+		if messages.CodeOf(err) == messages.CodeUserNotFound {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		found[email] = account.ID
+	}
+	return found, nil
+}
+
+func (s *fakeStore) ClientsByPhone(ctx context.Context, queries []messages.PhoneQuery) ([]messages.PhoneMatch, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	matches := make([]messages.PhoneMatch, len(queries))
+	for i, q := range queries {
+		if err := keepable(q.Phone); err != nil {
+			return nil, err
+		}
+		m := &matches[i]
+		for id, client := range s.clients {
+			if client.Phone == q.Phone {
+				m.Clients, m.Client = m.Clients+1, id
+			}
+		}
+		if m.Clients > 1 {
+			m.Client = s.claims[q.User].ClientID
+		}
+	}
+	return matches, nil
 }
 
 func (s *fakeStore) UserStatuses(ctx context.Context, onCallOnly bool) ([]messages.UserStatus, error) {
@@ -203,7 +243,7 @@ func (s *fakeStore) ClientByID(ctx context.Context, id messages.ClientID) (messa
 	return c, nil
 }
 
-func (s *fakeStore) AddClients(ctx context.Context, clients []messages.Client) error {
+func (s *fakeStore) AddClients(ctx context.Context, clients []messages.Client, audit ...messages.Audit) error {
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return err
@@ -217,6 +257,7 @@ func (s *fakeStore) AddClients(ctx context.Context, clients []messages.Client) e
 		c.CreatedAt, c.UpdatedAt = s.now(), s.now()
 		s.clients[c.ID] = *c
 	}
+	s.audits = append(s.audits, audit...)
 	return nil
 }
 
@@ -233,18 +274,38 @@ func keepableClient(c messages.Client) error {
 	return keepable(c.Name, c.Phone, c.Email, c.Notes, string(c.Attributes))
 }
 
-func (s *fakeStore) UpdateClient(ctx context.Context, c messages.Client) (messages.Client, error) {
+func (s *fakeStore) UpdateClients(ctx context.Context, patches []messages.ClientPatch, audit ...messages.Audit) ([]messages.Client, error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
-		return c, err
+		return nil, err
 	}
 	defer leave()
-	if err := keepableClient(c); err != nil {
-		return c, err
+	s.patches = append(s.patches, patches...)
+	var changed []messages.Client
+	for _, p := range patches {
+		c, ok := s.clients[p.ID]
+		if !ok {
+			continue
+		}
+		for to, from := range map[*string]*string{&c.Name: p.Name, &c.Phone: p.Phone, &c.Email: p.Email, &c.Notes: p.Notes} {
+			if from != nil {
+				*to = *from
+			}
+		}
+		if p.Attributes != nil {
+			c.Attributes = p.Attributes
+		}
+		if err := keepableClient(c); err != nil {
+			return nil, err
+		}
+		c.UpdatedAt = s.now()
+		changed = append(changed, c)
 	}
-	c.UpdatedAt = s.now()
-	s.clients[c.ID] = c
-	return c, nil
+	for _, c := range changed {
+		s.clients[c.ID] = c
+	}
+	s.audits = append(s.audits, audit...)
+	return changed, nil
 }
 
 func (s *fakeStore) DeleteClient(ctx context.Context, id messages.ClientID, audit messages.Audit) error {

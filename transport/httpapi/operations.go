@@ -21,7 +21,7 @@ func (a *API) healthz(_ context.Context, x *exchange) error {
 // readyz says whether the process can do its work.
 func (a *API) readyz(_ context.Context, x *exchange) error {
 	if err := a.readiness.check(a.Ready, a.Now); err != nil {
-		return &problem{Code: messages.CodeUnavailable, Sentence: "This server is not ready.", cause: err}
+		return &problem{Code: messages.CodeUnavailable, Sentence: "This server is not ready.", Cause: err}
 	}
 	return x.respond(http.StatusOK, healthAnswer{"ready"})
 }

@@ -245,21 +245,6 @@ func TestLargeBodies(t *testing.T) {
 	w.do("Ana", "PUT", statusPath, `{"action":"end_call"`+strings.Repeat(" ", maxBody-21)+"}").is(200)
 }
 
-func TestEveryCodeHasItsLine(t *testing.T) {
-	for _, code := range messages.Codes {
-		how, ok := refusals[code]
-		if !ok || how.status < 400 || !strings.HasSuffix(how.sentence, ".") {
-			t.Errorf("%s: %+v", code, how)
-		}
-		if (how.status == 429 || how.status == 503) != (how.retryAfter > 0) {
-			t.Errorf("%s: status %d, Retry-After %v", code, how.status, how.retryAfter)
-		}
-	}
-	if len(refusals) != len(messages.Codes) {
-		t.Errorf("%d lines for %d codes", len(refusals), len(messages.Codes))
-	}
-}
-
 // The start of a call is the hot path: what this package adds to it is held
 // down here, so that it does not grow unnoticed. Request and recorder count.
 func TestAllocationsOfAStart(t *testing.T) {

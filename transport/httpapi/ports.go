@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/transport/wire"
 )
 
 // Calls is the engine. Every method returns by the time ctx ends or shortly
@@ -70,8 +71,11 @@ type Clients interface {
 	ListClients(ctx context.Context, q messages.ClientQuery) ([]messages.Client, int, error)
 	ClientByID(ctx context.Context, id messages.ClientID) (messages.Client, error)
 	// AddClients sets times, and ids where they are zero, in place.
-	AddClients(ctx context.Context, clients []messages.Client) error
-	UpdateClient(ctx context.Context, c messages.Client) (messages.Client, error)
+	AddClients(ctx context.Context, clients []messages.Client, audit ...messages.Audit) error
+	// UpdateClients changes what the patches give and nothing else, also while
+	// others change the same clients. It returns the clients that exist, as they
+	// are now.
+	UpdateClients(ctx context.Context, patches []messages.ClientPatch, audit ...messages.Audit) ([]messages.Client, error)
 	DeleteClient(ctx context.Context, id messages.ClientID, audit messages.Audit) error
 }
 
@@ -95,4 +99,5 @@ type Store interface {
 	Clients
 	Logs
 	LongCalls
+	wire.Directory
 }

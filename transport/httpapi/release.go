@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/transport/wire"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -66,7 +67,7 @@ func (a *API) forceRelease(ctx context.Context, x *exchange) error {
 	if answer.Ended == nil {
 		message = "There was no call to end"
 	}
-	return x.respond(http.StatusOK, &endAnswer{calling(user, answer.Call), answer.Ended, message})
+	return x.respond(http.StatusOK, &wire.EndAnswer{User: wire.Calling(user, answer.Call), Ended: answer.Ended, Message: message})
 }
 
 // released is the entry on the audit trail of a call that an administrator

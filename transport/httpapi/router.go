@@ -8,6 +8,7 @@ import (
 
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/dibs-calls/dibs/transport/httpapi/web"
+	"github.com/dibs-calls/dibs/transport/wire"
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/klauspost/compress/gzhttp"
@@ -25,7 +26,7 @@ const (
 )
 
 const (
-	maxBody       = 64 << 10
+	maxBody       = wire.MaxBody
 	maxSignInBody = 8 << 10 // strangers may send this one
 )
 
@@ -56,6 +57,8 @@ func (a *API) table() []route {
 
 		{method: "GET", pattern: "/api/user-status", inMemory: true, handle: a.listStatuses},
 		{method: "PUT", pattern: "/api/user-status", maxBody: maxBody, handle: a.changeStatus},
+		// The same for telephony servers whose HTTP client cannot PUT.
+		{method: "POST", pattern: "/api/calls", maxBody: maxBody, handle: a.changeStatus},
 		{method: "POST", pattern: "/api/user-status", access: adminsOnly, timeout: a.CleanUpTimeout, handle: a.cleanUp},
 		{method: "DELETE", pattern: "/api/user-status/{user_id}/call", access: adminsOnly, maxBody: maxBody, handle: a.forceRelease},
 

@@ -118,17 +118,17 @@ func (a *API) recovered(x *exchange, v any) {
 	}
 	cause := fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 	if x.status != 0 {
-		a.logFailure(x, x.status, &problem{Code: messages.CodeInternal, cause: cause})
+		a.logFailure(x, x.status, &problem{Code: messages.CodeInternal, Cause: cause})
 		panic(http.ErrAbortHandler)
 	}
-	a.fail(x, &problem{Code: messages.CodeInternal, cause: cause})
+	a.fail(x, &problem{Code: messages.CodeInternal, Cause: cause})
 }
 
 // logFailure logs what is the server's fault: every defect, and of the many
 // refusals of an overload or an outage enough to notice.
 func (a *API) logFailure(x *exchange, status int, p *problem) {
 	attrs := []slog.Attr{slog.String("method", x.r.Method), slog.String("route", x.route.pattern),
-		slog.Int("status", status), slog.String("code", string(p.Code)), slog.Any("cause", p.cause)}
+		slog.Int("status", status), slog.String("code", string(p.Code)), slog.Any("cause", p.Cause)}
 	if x.who != nil {
 		attrs = append(attrs, slog.String("caller", x.who.Caller()))
 	}

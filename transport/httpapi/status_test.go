@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/transport/wire"
 	"github.com/google/uuid"
 )
 
@@ -170,8 +171,8 @@ func TestCodesOfTheEngine(t *testing.T) {
 	w := newWorld(t)
 	for _, code := range messages.Codes {
 		w.engine.says = code
-		how := refusals[code]
-		w.do("Ana", "PUT", statusPath, start(w.xenia)).is(how.status, code)
+		how, _ := wire.RefusalOf(code)
+		w.do("Ana", "PUT", statusPath, start(w.xenia)).is(how.Status, code)
 	}
 	w.engine.says = "something new"
 	w.do("Ana", "PUT", statusPath, start(w.xenia)).is(500, messages.CodeInternal)

@@ -29,6 +29,7 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 		return nil, err
 	}
 	cfg.Stream.setDefaults()
+	cfg.Ingest.setDefaults()
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}

@@ -94,6 +94,9 @@ func reduce(e messages.Event) messages.Event {
 	if tokens(string(e.Reason)) {
 		reduced.Reason = e.Reason
 	}
+	if r := e.Refusal; r != nil { // its names are short: they were checked when they came
+		reduced.Refusal = &messages.Refusal{Code: r.Code, Source: r.Source, ID: r.ID, CallRef: r.CallRef}
+	}
 	if !tokens(string(e.Type)) {
 		reduced.Type = unknownType
 	}

@@ -32,6 +32,7 @@ type Config struct {
 	Embedded EmbeddedConfig
 
 	Stream StreamConfig
+	Ingest IngestConfig
 
 	Metrics prometheus.Registerer
 	Log     *slog.Logger
@@ -108,6 +109,10 @@ func (c StreamConfig) check() error {
 func (c Config) Check() error {
 	c.Stream.setDefaults()
 	if err := c.Stream.check(); err != nil {
+		return err
+	}
+	c.Ingest.setDefaults()
+	if err := c.Ingest.check(); err != nil {
 		return err
 	}
 	switch {

@@ -4,7 +4,7 @@
 // The model. [Open] starts a NATS server inside the process ([Embedded]) or
 // connects to one, and returns a [Bus]. A [Publisher] moves rows of the
 // [Outbox] to the stream DIBS_EVENTS; a [Feed] follows that stream. Nobody else
-// publishes on dibs.events.>.
+// publishes on dibs.events.>. A [Service] answers requests.
 //
 // # From commit to stream
 //
@@ -25,13 +25,14 @@
 //     clients may still come.
 //   - An event is sent only when all earlier events of its client were
 //     acknowledged: those of this pass to this publisher, those of rows that are
-//     gone to whoever cleared them. Events of different clients are in flight
-//     together.
+//     gone to whoever cleared them. The same goes for its user. All others are
+//     in flight together.
 //
 // Both hold for each publisher alone, so they hold for several at once: whoever
 // is first to bring an event to the stream had an acknowledgement for every
 // earlier one of that client. What the others send later are duplicates.
-// Between clients there is no order.
+// Between clients there is no order; of one user's events it is kept as far as
+// one publisher goes, which is not a promise.
 //
 // A duplicate that is older than the duplicate window (a node that was down, or
 // paused in the middle of a pass, for minutes) is stored again, behind events

@@ -61,12 +61,13 @@ func (c EmbeddedConfig) check() error {
 
 // Embedded is a NATS server with JetStream inside the process.
 type Embedded struct {
-	server *server.Server
-	lock   *flock.Flock
-	token  string
-	files  *syncer
-	stop   sync.Once
-	done   chan struct{}
+	server  *server.Server
+	lock    *flock.Flock
+	token   string
+	files   *syncer
+	control *control // nil: commands cannot reach it
+	stop    sync.Once
+	done    chan struct{}
 }
 
 // StartEmbedded starts the server and waits until it can be used. Its errors
@@ -127,6 +128,9 @@ func (e *Embedded) start(cfg EmbeddedConfig, log *slog.Logger) error {
 	if lost := e.missing(expected); len(lost) > 0 {
 		e.shutdown()
 		return fmt.Errorf("the embedded NATS server cannot read what it stored in %s (the log says why): move that folder away to begin with an empty one; events that were not published yet are safe in the store", strings.Join(lost, ", "))
+	}
+	if e.control, err = listenControl(cfg.Dir, e.server, log); err != nil {
+		log.Warn("commands such as 'dibs dead' cannot reach the embedded NATS server", "error", err)
 	}
 	return nil
 }
@@ -251,6 +255,9 @@ func (e *Embedded) Stop(ctx context.Context) error {
 }
 
 func (e *Embedded) shutdown() {
+	if e.control != nil {
+		e.control.close()
+	}
 	e.server.Shutdown()
 	e.server.WaitForShutdown()
 }

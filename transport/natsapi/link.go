@@ -25,7 +25,7 @@ const (
 	writeTimeout = 2 * time.Second
 
 	reconnectFirst = 50 * time.Millisecond
-	reconnectMost  = 500 * time.Millisecond
+	reconnectMost  = 200 * time.Millisecond
 )
 
 // link is the connection to NATS, and whether it is up.

@@ -20,7 +20,9 @@ import (
 	"github.com/dibs-calls/dibs/transport/natsapi/natstest"
 )
 
-var rewrite = flag.Bool("rewrite", false, "rewrite the golden files")
+// rewriting reports whether golden files are to be written anew. The flag
+// -rewrite is that of package datadriven.
+func rewriting() bool { return flag.Lookup("rewrite").Value.String() == "true" }
 
 // built is the nats-server of all tests that need a process of it.
 var built struct {

@@ -89,52 +89,18 @@ func (p *Publisher) forgetOthers(rows []messages.OutboxRow) {
 	p.acked = kept
 }
 
-// sent is an event that waits for its acknowledgement.
-type sent struct {
-	event messages.Event
-	ack   jetstream.PubAckFuture
-}
-
-// publish sends the events of rows and collects their acknowledgements in
-// p.acked. An event waits until all earlier ones of its client were
-// acknowledged; after the first failure nothing more is sent.
-func (p *Publisher) publish(ctx context.Context, rows []messages.OutboxRow) error {
-	var window []sent
-	clients := map[messages.ClientID]bool{} // who has an event in the window
-	for _, row := range rows {
-		for _, e := range row.Events {
-			if p.acked[eventID(e)] {
-				continue
-			}
-			client, _ := whom(e)
-			if clients[client] || len(window) == inFlight {
-				if err := p.await(ctx, window); err != nil {
-					return err
-				}
-				window = window[:0]
-				clear(clients)
-			}
-			ack, err := p.send(e)
-			if err != nil {
-				return errors.Join(err, p.await(ctx, window))
-			}
-			window = append(window, sent{e, ack})
-			clients[client] = true
-		}
-	}
-	return p.await(ctx, window)
-}
-
 // send publishes an event, reduced if it must be.
-func (p *Publisher) send(e messages.Event) (jetstream.PubAckFuture, error) {
-	msg, err := encode(e, "")
+func (p *Publisher) send(s *step) error {
+	msg, err := encode(s.event, "")
 	switch {
 	case err != nil:
-		return p.sendReduced(e, reasonNo, err)
+		s.ack, err = p.sendReduced(s.event, reasonNo, err)
 	case int64(len(msg.Data)+headerRoom) > p.js.Conn().MaxPayload():
-		return p.sendReduced(e, reasonSize, nats.ErrMaxPayload)
+		s.ack, err = p.sendReduced(s.event, reasonSize, nats.ErrMaxPayload)
+	default:
+		s.ack, err = p.transmit(msg)
 	}
-	return p.transmit(msg)
+	return err
 }
 
 func (p *Publisher) sendReduced(e messages.Event, reason string, cause error) (jetstream.PubAckFuture, error) {
@@ -156,25 +122,18 @@ func (p *Publisher) transmit(msg *nats.Msg) (jetstream.PubAckFuture, error) {
 	return ack, nil
 }
 
-// await waits for the acknowledgement of every event of the window, and returns
-// the first failure.
-func (p *Publisher) await(ctx context.Context, window []sent) error {
-	var first error
-	for _, s := range window {
-		ack, err := p.ackOf(ctx, s.ack)
-		if errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum) {
-			ack, err = p.again(ctx, s.event, err)
-		}
-		if err != nil {
-			if first == nil {
-				first = fmt.Errorf("publishing event %s: %w", eventID(s.event), err)
-			}
-			continue
-		}
-		p.acked[eventID(s.event)] = true
-		p.metrics.acked(string(s.event.Type), s.event.At, ack.Duplicate)
+// await waits for the acknowledgement of one event.
+func (p *Publisher) await(ctx context.Context, s *step) error {
+	ack, err := p.ackOf(ctx, s.ack)
+	if errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum) {
+		ack, err = p.again(ctx, s.event, err)
 	}
-	return first
+	if err != nil {
+		return fmt.Errorf("publishing event %s: %w", eventID(s.event), err)
+	}
+	p.acked[eventID(s.event)] = true
+	p.metrics.acked(string(s.event.Type), s.event.At, ack.Duplicate)
+	return nil
 }
 
 // again publishes reduced what the stream finds too large. Nothing later of its

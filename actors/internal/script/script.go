@@ -102,6 +102,9 @@ func ShowAnswer(a messages.Answer) string {
 	if a.Log != nil {
 		b.WriteString(" log saved")
 	}
+	if a.Repeated {
+		b.WriteString(" repeated")
+	}
 	return b.String()
 }
 
@@ -129,6 +132,9 @@ func ShowWrite(w messages.Write) string {
 	}
 	if w.Key != nil {
 		s += " key=" + w.Key.Value
+	}
+	if w.Report != nil {
+		s += " report=" + w.Report.ID
 	}
 	if w.Refusal != nil {
 		s += " recording " + ShowAnswer(*w.Refusal)

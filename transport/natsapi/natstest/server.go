@@ -2,6 +2,7 @@ package natstest
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,12 @@ func Build(ctx context.Context, dir string) (string, error) {
 type Server struct {
 	// Config is further lines of its configuration file; set before Start.
 	Config string
+	// File, if set before Start, is a configuration file to be used as it is,
+	// but for the address, and in the server's folder, so that what it keeps
+	// beside it stays there. Env is what it takes from the environment
+	// ("NAME=value").
+	File string
+	Env  []string
 
 	bin, dir, addr string
 	cmd            *exec.Cmd
@@ -54,13 +61,14 @@ func (s *Server) Addr() string { return s.addr }
 
 // Start starts the process and waits until it takes clients.
 func (s *Server) Start(ctx context.Context) error {
-	config := filepath.Join(s.dir, "nats.conf")
-	text := fmt.Sprintf("listen: %q\njetstream {\n store_dir: %q\n max_mem: 64M\n max_file: 8G\n}\n%s\n",
-		s.addr, filepath.Join(s.dir, "store"), s.Config)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+	args, err := s.configure()
+	if err != nil {
 		return err
 	}
-	s.cmd = exec.Command(s.bin, "-c", config, "-l", filepath.Join(s.dir, "nats.log"))
+	s.cmd = exec.Command(s.bin, append(args, "-l", filepath.Join(s.dir, "nats.log"))...)
+	s.cmd.Dir, s.cmd.Env = s.dir, append(os.Environ(), s.Env...)
+	var stderr bytes.Buffer // says what is wrong with the configuration
+	s.cmd.Stderr = &stderr
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
@@ -74,10 +82,27 @@ func (s *Server) Start(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			log, _ := os.ReadFile(filepath.Join(s.dir, "nats.log"))
-			return errors.Join(fmt.Errorf("nats-server does not answer: %w\n%s", err, log), s.Kill())
+			killed := s.Kill()
+			return errors.Join(fmt.Errorf("nats-server does not answer: %w\n%s%s", err, stderr.Bytes(), log), killed)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// configure returns the arguments of the process.
+func (s *Server) configure() ([]string, error) {
+	if s.File != "" {
+		host, port, err := net.SplitHostPort(s.addr)
+		if err != nil {
+			return nil, err
+		}
+		file, err := filepath.Abs(s.File)
+		return []string{"-c", file, "-a", host, "-p", port}, err
+	}
+	config := filepath.Join(s.dir, "nats.conf")
+	text := fmt.Sprintf("listen: %q\njetstream {\n store_dir: %q\n max_mem: 64M\n max_file: 8G\n}\n%s\n",
+		s.addr, filepath.Join(s.dir, "store"), s.Config)
+	return []string{"-c", config}, os.WriteFile(config, []byte(text), 0o600)
 }
 
 // greets connects and reads the server's first line.

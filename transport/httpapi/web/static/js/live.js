@@ -101,6 +101,7 @@ function open() {
     sampleEvent(event.at);
     applyEnded(event);
   });
+  on('call.changed', applyStarted); // somebody is called otherwise
   on('stale', (data) => {
     serverStale.value = Boolean(data.stale);
   });

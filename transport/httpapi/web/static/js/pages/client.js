@@ -99,7 +99,7 @@ function Log({ log }) {
     <th role="rowheader" scope="row">${dateTime(log.call_started_at ?? log.created_at)}</th>
     <td role="cell"><span class=${`outcome ${log.call_status}`}>${outcomeName(log.call_status)}</span></td>
     <td role="cell" class="elapsed">${duration}</td>
-    <td role="cell">${personName(log.users ?? {})}</td>
+    <td role="cell" class="by-whom">${personName(log.users ?? {})}</td>
     <td role="cell">
       <span class="notes">${log.notes}</span>
       ${log.callback_requested && html`<span class="callback">Call back ${dateTime(log.callback_time) || 'requested'}</span>`}

@@ -2,6 +2,7 @@
 
 import { computed, html, useComputed, useEffect, useMemo, useSignal } from '../lib.js';
 import { CleanUp, Release } from '../components/release.js';
+import { SearchIcon } from '../components/icons.js';
 import { PersonRow } from '../components/personrow.js';
 import { now } from '../clock.js';
 import { longCall } from '../config.js';
@@ -46,9 +47,15 @@ export function TeamPage() {
     </div>
     <div class="toolbar">
       <${Filters} groups=${groups} shows=${shows} search=${search} />
-      <label class="page-size person-search">
-        <span>Name</span>
-        <input type="search" value=${search} onInput=${(e) => go('team', { shows, search: e.target.value }, true)} />
+      <label class="search person-search">
+        <span class="visually-hidden">Search the team</span>
+        <${SearchIcon} />
+        <input
+          type="search"
+          placeholder="Name or e-mail"
+          value=${search}
+          onInput=${(e) => go('team', { shows, search: e.target.value }, true)}
+        />
       </label>
     </div>
     ${list.error.value && html`<div role="alert" class="form-error">${list.error} <button type="button" onClick=${list.reload}>Try again</button></div>`}

@@ -1,0 +1,92 @@
+package user
+
+import (
+	"slices"
+
+	"github.com/dibs-calls/dibs/messages"
+)
+
+// Reports of telephony services. Each ends in writes that carry the report, a
+// repeated one too: the store alone knows whether it took effect before (I8).
+
+func (t *turn) reportStarted(c Command, do messages.ReportStarted) {
+	switch {
+	case t.held == nil:
+		t.reserve(c)
+	case t.held.ID == do.Call && do.Lease == 0:
+		t.becomeNoting(c, t.noteOf(do))
+	case t.held.ID == do.Call:
+		t.becomeRenewing(c, messages.Write{
+			Kind: messages.WriteRenew, User: t.User, Client: t.held.ClientID, Call: t.held.ID, Token: t.held.Token,
+			Lease: do.Lease, Slack: do.Lease / 4, Report: &do.Report,
+		})
+	default:
+		// The store knows who reported the call in the way, and whether earlier.
+		w := t.releaseOf(messages.ReasonSuperseded)
+		w.Report = &do.Report
+		t.becomeEnding(c, w)
+	}
+}
+
+// superseded goes on with a report when it is known what became of the call
+// that stood in its way.
+func (t *turn) superseded(o messages.Outcome) {
+	w := t.work.write
+	switch o.Kind {
+	case messages.OutcomeDone, messages.OutcomeCallOver:
+		t.putBack(t.finish())
+		if !t.Shared {
+			t.answerQuestions()
+		}
+		t.next()
+	case messages.OutcomeNotSuperseded:
+		t.refuseReport(t.finish(), messages.AnswerOf(w, o))
+	default:
+		t.settle(messages.AnswerOf(w, o))
+	}
+}
+
+// refuseReport has the refusal of a reported start published.
+func (t *turn) refuseReport(c Command, a messages.Answer) {
+	w := t.noteOf(c.Do.(messages.ReportStarted))
+	w.Refusal = &a
+	t.becomeNoting(c, w)
+}
+
+func (t *turn) noteOf(do messages.ReportStarted) messages.Write {
+	return messages.Write{Kind: messages.WriteNote, User: t.User, Client: do.Client, Call: do.Call, Report: &do.Report}
+}
+
+// reportEnded ends the call. One that is not known here is ended as well: it may
+// be one that has not begun yet, or that another process has begun since.
+func (t *turn) reportEnded(c Command, do messages.ReportEnded) {
+	if t.held != nil && t.held.ID == do.Call {
+		w := t.releaseOf(messages.ReasonCompleted)
+		w.Disposition, w.Report = do.Disposition, &do.Report
+		t.becomeEnding(c, w)
+		return
+	}
+	t.becomeNoting(c, messages.Write{
+		Kind: messages.WriteRelease, User: t.User, Client: do.Client, Call: do.Call,
+		Reason: messages.ReasonCompleted, Disposition: do.Disposition, Report: &do.Report,
+	})
+}
+
+// putBack makes a command the first of those that wait.
+func (t *turn) putBack(c Command) { t.queue = slices.Insert(slices.Clone(t.queue), 0, c) }
+
+// claim is what a command that is to begin a call asks of the store: a start, or
+// the report of one.
+func (t *turn) claim(c Command) messages.Write {
+	w := messages.Write{Kind: messages.WriteClaim, User: t.User}
+	switch do := c.Do.(type) {
+	case messages.StartCall:
+		w.Client, w.Call, w.Lease, w.Key = do.Client, do.Call, do.Lease, do.Key
+	case messages.ReportStarted:
+		w.Client, w.Call, w.Lease, w.Report = do.Client, do.Call, do.Lease, &do.Report
+	}
+	if w.Lease == 0 {
+		w.Lease = messages.DefaultLease
+	}
+	return w
+}

@@ -1,0 +1,160 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"time"
+)
+
+// Client asks one dibs. Make one with [New] or [OverNATS] and share it.
+type Client struct {
+	via transport
+}
+
+// transport carries requests. Its errors are of type *Error, or stand for an
+// answer that did not come.
+type transport interface {
+	// do sends one request, once, and returns the body of the answer.
+	do(ctx context.Context, r *request) ([]byte, error)
+	// watch follows live events from behind position after, until ctx ends,
+	// something breaks, or take returns false. It calls ready once it follows,
+	// with the position at which it begins if that is known.
+	watch(ctx context.Context, after string, ready func(position string), take func(Event) bool) error
+	close()
+}
+
+// request is one thing asked for, whatever the transport.
+type request struct {
+	verb   string // start, end, renew, availability
+	action string // of a change of calls
+	client string // of a question about availability
+	key    string // idempotency key; may be empty
+	body   []byte // of all but availability over HTTP
+}
+
+// change is the body of a request that changes calls.
+type change struct {
+	Action       string `json:"action,omitempty"`
+	UserID       string `json:"user_id,omitempty"`
+	ClientID     string `json:"client_id,omitempty"`
+	CallID       string `json:"call_id,omitempty"`
+	Token        int64  `json:"token,omitempty"`
+	LeaseSeconds int64  `json:"lease_seconds,omitempty"`
+	Disposition  string `json:"disposition,omitempty"`
+	Notes        string `json:"notes,omitempty"`
+}
+
+// StartOption is an option of [Client.Start] and [Client.Hold].
+type StartOption func(*startOptions)
+
+type startOptions struct {
+	lease time.Duration
+	key   string
+}
+
+// Lease is how long the call may go on without being renewed: a second to a
+// day, rounded up to whole seconds. Without it, a start has the server's default
+// (two hours), and a hold 30 seconds.
+func Lease(d time.Duration) StartOption {
+	return func(o *startOptions) { o.lease = d.Truncate(time.Second) + roundUp(d) }
+}
+
+func roundUp(d time.Duration) time.Duration {
+	if d%time.Second > 0 {
+		return time.Second
+	}
+	return 0
+}
+
+// IdempotencyKey names the start, with one to 255 printable ASCII characters:
+// the same key gives the first answer again for a day, also to another process.
+// Without it, each start has a key of its own.
+func IdempotencyKey(key string) StartOption {
+	return func(o *startOptions) { o.key = key }
+}
+
+func started(opts []StartOption) startOptions {
+	var o startOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o
+}
+
+// Start claims client for user, by their ids: user begins to call client. An
+// empty user is the one that the token belongs to, which an API key is not.
+//
+// Errors: [CodeClientBeingCalled] with who does, [CodeUserOnCall] with the call,
+// [CodeUserNotFound], [CodeClientNotFound], and those of every request.
+func (c *Client) Start(ctx context.Context, user, client string, opts ...StartOption) (Call, error) {
+	call, _, err := c.start(ctx, user, client, started(opts))
+	return call, err
+}
+
+// start also returns when the request was sent first: the lease cannot have
+// begun before.
+func (c *Client) start(ctx context.Context, user, client string, o startOptions) (Call, time.Time, error) {
+	if o.key == "" {
+		o.key = rand.Text()
+	}
+	in := change{UserID: user, ClientID: client, LeaseSeconds: int64(o.lease / time.Second)}
+	sent := time.Now()
+	call, err := c.call(ctx, "start", in, o.key)
+	return call, sent, err
+}
+
+// Renew lets a call go on for lease from now; zero: as long as when it was
+// started. It returns the call with its new end.
+//
+// Errors: [CodeCallOver], and those of every request.
+func (c *Client) Renew(ctx context.Context, call Call, lease time.Duration) (Call, error) {
+	return c.call(ctx, "renew", renewal(call, lease), "")
+}
+
+func renewal(call Call, lease time.Duration) change {
+	o := started([]StartOption{Lease(lease)})
+	return change{UserID: call.UserID, CallID: call.ID, Token: call.Token, LeaseSeconds: int64(o.lease / time.Second)}
+}
+
+// End ends a call. Ending one that is over already is no error, so it can be
+// repeated; it never ends another call than this one.
+func (c *Client) End(ctx context.Context, call Call, outcome Outcome) error {
+	in := change{UserID: call.UserID, CallID: call.ID, Token: call.Token,
+		Disposition: outcome.Disposition, Notes: outcome.Notes}
+	return c.ask(ctx, newRequest("end", in, rand.Text()), nil)
+}
+
+// Availability says whether client can be called now, from the claim itself:
+// after a start was acknowledged nobody is told that the client is available.
+// It may be out of date when it arrives; only a start decides.
+//
+// Errors: [CodeClientNotFound], and those of every request.
+func (c *Client) Availability(ctx context.Context, client string) (Availability, error) {
+	var a Availability
+	r := newRequest("availability", change{ClientID: client}, "")
+	r.client = client
+	err := c.ask(ctx, r, &a)
+	return a, err
+}
+
+// call asks for a change of calls that answers with a call.
+func (c *Client) call(ctx context.Context, verb string, in change, key string) (Call, error) {
+	var out struct{ Call Call }
+	err := c.ask(ctx, newRequest(verb, in, key), &out)
+	return out.Call, err
+}
+
+func newRequest(verb string, in change, key string) *request {
+	r := &request{verb: verb, key: key}
+	if verb != "availability" {
+		in.Action = verb + "_call"
+		r.action = in.Action
+	}
+	r.body, _ = json.Marshal(in) // strings and numbers always encode
+	return r
+}
+
+// Close closes idle connections that New made. It is not needed before a
+// program ends, and does nothing over NATS.
+func (c *Client) Close() { c.via.close() }

@@ -1,0 +1,203 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/dibs-calls/dibs/messages"
+)
+
+// script is a transport that says one thing after another.
+type script struct {
+	says []any // an *Error, or the body of an answer
+	mu   sync.Mutex
+	seen []request
+	at   []time.Time
+}
+
+func (s *script) do(_ context.Context, r *request) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen, s.at = append(s.seen, *r), append(s.at, time.Now())
+	next := s.says[min(len(s.seen), len(s.says))-1]
+	if e, ok := next.(*Error); ok {
+		return nil, e
+	}
+	return []byte(next.(string)), nil
+}
+
+func (s *script) watch(context.Context, string, func(string), func(Event) bool) error { return nil }
+func (s *script) close()                                                              {}
+
+const aCall = `{"call":{"id":"c","user_id":"u","client_id":"x","token":3}}`
+
+// Whatever came in between, it is the same request with the same key.
+func TestRetries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{says: []any{
+			&Error{Code: CodeOutcomeUnknown}, &Error{Code: CodeUnavailable}, &Error{Code: CodeOverloaded, retryAfter: 5 * time.Second},
+			&Error{Code: CodeRateLimited}, aCall,
+		}}
+		call, err := (&Client{via: s}).Start(t.Context(), "u", "x")
+		if err != nil || call.Token != 3 || len(s.seen) != 5 {
+			t.Fatalf("%+v, %v, after %d tries", call, err, len(s.seen))
+		}
+		for _, r := range s.seen {
+			if len(r.key) < 20 || r.key != s.seen[0].key || string(r.body) != string(s.seen[0].body) {
+				t.Errorf("%q %s, first %q %s", r.key, r.body, s.seen[0].key, s.seen[0].body)
+			}
+		}
+		if waited := s.at[3].Sub(s.at[2]); waited < 5*time.Second || waited > 6*time.Second {
+			t.Errorf("asked again after %s instead of 5 s", waited)
+		}
+		again := &script{says: []any{aCall}}
+		if _, err := (&Client{via: again}).Start(t.Context(), "u", "x"); err != nil || again.seen[0].key == s.seen[0].key {
+			t.Errorf("another start: %v, key %q", err, again.seen[0].key)
+		}
+	})
+}
+
+func TestGivingUp(t *testing.T) {
+	for _, tt := range []struct {
+		says  []any
+		limit time.Duration // of the context; 0: none
+		want  Code
+		least int // tries
+		most  time.Duration
+	}{
+		{[]any{&Error{Code: CodeUnavailable}}, time.Second, CodeUnavailable, 3, time.Second},
+		{[]any{&Error{Code: CodeUnavailable}}, 0, CodeUnavailable, 10, patience},
+		// The first try may have been carried out, whatever the last one was told.
+		{[]any{&Error{Code: CodeOutcomeUnknown}, &Error{Code: CodeUnavailable}}, time.Second, CodeOutcomeUnknown, 3, time.Second},
+		{[]any{&Error{Code: CodeRateLimited, retryAfter: time.Hour}}, time.Minute, CodeRateLimited, 1, 0},
+		{[]any{&Error{Code: CodeUserOnCall, Call: &Call{ID: "other"}}}, 0, CodeUserOnCall, 1, 0},
+		{[]any{&Error{Code: CodeInternal}}, 0, CodeInternal, 1, 0},
+		{[]any{&Error{Code: "something new"}}, 0, "something new", 1, 0},
+		{[]any{"not JSON"}, 0, CodeInternal, 1, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s, ctx := &script{says: tt.says}, t.Context()
+			if tt.limit > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, tt.limit)
+				defer cancel()
+			}
+			begin := time.Now()
+			_, err := (&Client{via: s}).Start(ctx, "u", "x")
+			var e *Error
+			if !errors.Is(err, tt.want) || !errors.As(err, &e) || e.Code != tt.want || len(s.seen) < tt.least || time.Since(begin) > tt.most {
+				t.Errorf("%v: %v after %d tries and %s", tt.says, err, len(s.seen), time.Since(begin))
+			}
+			if tt.want.temporary() && !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%v does not say that time ran out", err)
+			}
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s := &script{says: []any{aCall}}
+	if _, err := (&Client{via: s}).Start(ctx, "u", "x"); !errors.Is(err, context.Canceled) || len(s.seen) > 0 {
+		t.Errorf("with a context that has ended: %v", err)
+	}
+}
+
+func TestLeasesAreWholeSeconds(t *testing.T) {
+	for d, want := range map[time.Duration]time.Duration{
+		0: 0, time.Second: time.Second, 1500 * time.Millisecond: 2 * time.Second, time.Nanosecond: time.Second, time.Hour: time.Hour,
+	} {
+		if got := started([]StartOption{Lease(d)}).lease; got != want {
+			t.Errorf("%s: %s, want %s", d, got, want)
+		}
+	}
+}
+
+// The codes are those of the server.
+func TestCodes(t *testing.T) {
+	ours := []Code{CodeBadRequest, CodeTooLarge, CodeUnauthenticated, CodeForbidden, CodeNotFound, CodeMethodNotAllowed,
+		CodeUserNotFound, CodeClientNotFound, CodeUserOnCall, CodeClientBeingCalled, CodeCallOver, CodeEmailTaken, CodeKeyReused,
+		CodeRateLimited, CodeOverloaded, CodeUnavailable, CodeOutcomeUnknown, CodeInternal}
+	if len(ours) != len(messages.Codes) {
+		t.Fatalf("%d codes, the server has %d", len(ours), len(messages.Codes))
+	}
+	for i, theirs := range messages.Codes {
+		if string(ours[i]) != string(theirs) {
+			t.Errorf("%q, the server says %q", ours[i], theirs)
+		}
+	}
+}
+
+// What a server, and what stands before it, may answer.
+func TestHTTPAnswers(t *testing.T) {
+	for _, tt := range []struct {
+		status     int
+		body       string
+		retryAfter string
+		want       Code
+		wait       time.Duration
+	}{
+		{200, aCall, "", "", 0},
+		{409, `{"error":"Ana is calling.","code":"client_being_called","caller":{"id":"a","name":"Ana"}}`, "", CodeClientBeingCalled, 0},
+		{503, `{"error":"Busy.","code":"overloaded"}`, "3", CodeOverloaded, 3 * time.Second},
+		{502, "<html>bad gateway", "", CodeOutcomeUnknown, 0},
+		{504, "", "", CodeOutcomeUnknown, 0},
+		{429, "slow down", "7", CodeRateLimited, 7 * time.Second},
+		{404, "<html>", "x", CodeNotFound, 0},
+		{401, "{}", "-1", CodeUnauthenticated, 0},
+		{403, "[]", "99999999", CodeForbidden, 0},
+		{500, "null", "", CodeInternal, 0},
+		{302, "", "", CodeInternal, 0},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodPut || r.URL.Path != "/api/user-status" || r.Header.Get("Authorization") != "Bearer key" || r.Header.Get("Idempotency-Key") != "k" {
+				t.Errorf("%s %s %v", r.Method, r.URL, r.Header)
+			}
+			w.Header().Set("Retry-After", tt.retryAfter)
+			w.WriteHeader(tt.status)
+			_, _ = w.Write([]byte(tt.body))
+		}))
+		c, err := New(server.URL+"/", APIKey("key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.via.do(t.Context(), newRequest("start", change{UserID: "u"}, "k"))
+		var e *Error
+		switch {
+		case tt.want == "" && err != nil, tt.want != "" && !errors.Is(err, tt.want):
+			t.Errorf("%d %s: %v, want %s", tt.status, tt.body, err, tt.want)
+		case errors.As(err, &e) && e.retryAfter != tt.wait:
+			t.Errorf("%d: wait %s, want %s", tt.status, e.retryAfter, tt.wait)
+		case tt.want == CodeClientBeingCalled && (e.Caller == nil || e.Caller.Name != "Ana" || !strings.Contains(e.Error(), "Ana is calling.")):
+			t.Errorf("%+v", e)
+		}
+		c.Close()
+		server.Close()
+	}
+}
+
+func TestHTTPConnections(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	c, err := New(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.via.do(t.Context(), newRequest("end", change{}, "k")); !errors.Is(err, CodeOutcomeUnknown) {
+		t.Errorf("an answer that was cut off: %v", err)
+	}
+	server.Close()
+	if _, err := c.via.do(t.Context(), newRequest("end", change{}, "k")); !errors.Is(err, CodeUnavailable) {
+		t.Errorf("nobody listens: %v", err)
+	}
+	c.Close()
+	for _, address := range []string{"", "dibs.example.com", "nats://x", "http://", "http://%zz"} {
+		if _, err := New(address); err == nil {
+			t.Errorf("%q is taken for an address", address)
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+)
+
+// EventType says what happened.
+type EventType string
+
+const (
+	// CallStarted: a call has begun.
+	CallStarted EventType = "call.started"
+	// CallEnded: it is over; Reason says why.
+	CallEnded EventType = "call.ended"
+	// CallChanged: it goes on, and the client has another name or number now.
+	// Over HTTP only.
+	CallChanged EventType = "call.changed"
+	// CallRefused answers a service that reported a call over NATS which another
+	// one stands in the way of: hang up. Over NATS only.
+	CallRefused EventType = "call.refused"
+	// Snapshot: Calls is all calls in progress. What was known before is
+	// forgotten. Over HTTP only: first, and whenever events were missed.
+	Snapshot EventType = "snapshot"
+	// Missed: events were missed, or there is no telling. Over NATS only, which
+	// has no snapshots: ask for what matters with [Client.Availability].
+	Missed EventType = "missed"
+	// Stale: from now on events may come late (Event.Stale), or no longer.
+	Stale EventType = "stale"
+)
+
+// Event is what [Client.Watch] brings.
+type Event struct {
+	Type EventType
+	// Position is where the stream stands behind this event, for [After].
+	// Empty: nowhere that one could go on from.
+	Position string
+
+	// Of a call.
+	At          time.Time // by the server's clock
+	Call        Call
+	User        User
+	Client      Contact
+	Reason      string // CallEnded: completed, log_saved, force_released, expired, superseded
+	Disposition string // CallEnded
+	// Refusal, with CallRefused: why. Call is then the one that was not begun.
+	Refusal *Refusal
+
+	Calls []CallInProgress // Snapshot
+	Stale bool             // Stale, Snapshot
+}
+
+// CallInProgress is a call of a snapshot.
+type CallInProgress struct {
+	Call   Call    `json:"call"`
+	User   User    `json:"user"`
+	Client Contact `json:"client"`
+}
+
+// Refusal is why a call that was reported was not begun.
+type Refusal struct {
+	Code    Code    `json:"code"`     // CodeClientBeingCalled, CodeUserOnCall
+	Source  string  `json:"source"`   // of the event that reported it
+	EventID string  `json:"id"`       // of that event
+	CallRef string  `json:"call_ref"` // how that event names the call
+	Caller  *Caller `json:"caller"`   // with CodeClientBeingCalled: who is calling
+	Call    *Call   `json:"call"`     // with CodeUserOnCall: what the user is on
+}
+
+// eventData is the payload of an event on every transport.
+type eventData struct {
+	Type        EventType `json:"type"`
+	At          time.Time `json:"at"`
+	Call        Call      `json:"call"`
+	User        User      `json:"user"`
+	Client      Contact   `json:"client"`
+	Reason      string    `json:"reason"`
+	Disposition string    `json:"disposition"`
+	Refusal     *Refusal  `json:"refusal"`
+
+	Calls []CallInProgress `json:"calls"`
+	Stale bool             `json:"stale"`
+}
+
+func (d eventData) event(kind EventType, position string) Event {
+	return Event{Type: kind, Position: position, At: d.At, Call: d.Call, User: d.User, Client: d.Client,
+		Reason: d.Reason, Disposition: d.Disposition, Refusal: d.Refusal, Calls: d.Calls, Stale: d.Stale}
+}
+
+// WatchOption is an option of [Client.Watch].
+type WatchOption func(*watchOptions)
+
+type watchOptions struct{ after string }
+
+// After goes on behind [Event.Position] of an event that was brought before, by
+// this or another process, over the same transport. If the server cannot, the
+// first event is a [Snapshot] or says [Missed].
+func After(position string) WatchOption { return func(o *watchOptions) { o.after = position } }
+
+// Watch brings who begins and ends calls, as it happens, at least once and in
+// order for one client. Over HTTP it begins with a [Snapshot], over NATS with
+// what happens from now on.
+//
+// It connects again by itself and goes on where it was; while it cannot, it
+// says [Stale] once. The sequence ends when ctx does, or with an error that
+// trying again would not cure ([CodeUnauthenticated], [CodeForbidden]):
+//
+//	for event, err := range dibs.Watch(ctx) {
+//		if err != nil {
+//			return err
+//		}
+//		…
+//	}
+func (c *Client) Watch(ctx context.Context, opts ...WatchOption) iter.Seq2[Event, error] {
+	var o watchOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return func(yield func(Event, error) bool) {
+		w := &watch{after: o.after, yield: yield}
+		for failures := 0; ; failures++ {
+			err := c.via.watch(ctx, w.after, func(position string) {
+				failures = 0
+				w.follows(position)
+			}, w.take)
+			if w.stopped || ctx.Err() != nil {
+				return
+			}
+			e := asError(err)
+			if !e.temporary() {
+				yield(Event{}, e)
+				return
+			}
+			if !w.tell(true) || !sleepUntil(ctx, time.Now().Add(e.retryAfter+backoff(failures))) {
+				return
+			}
+		}
+	}
+}
+
+// watch is one sequence of events. It belongs to the goroutine that reads it.
+type watch struct {
+	after   string
+	yield   func(Event, error) bool
+	stale   bool // we said so
+	stopped bool // the reader has enough
+}
+
+// follows notes that there is a connection again, and where it begins.
+func (w *watch) follows(position string) {
+	if position != "" {
+		w.after = position
+	}
+	w.tell(false)
+}
+
+// tell says that the connection is gone, or that it is back.
+func (w *watch) tell(stale bool) bool {
+	if w.stale == stale {
+		return !w.stopped
+	}
+	w.stale = stale
+	return w.take(Event{Type: Stale, Stale: stale})
+}
+
+func (w *watch) take(e Event) bool {
+	if w.stopped {
+		return false
+	}
+	if e.Position != "" {
+		w.after = e.Position
+	}
+	w.stopped = !w.yield(e, nil)
+	return !w.stopped
+}
+
+var errEnough = errors.New("the reader has enough")

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/dibs-calls/dibs/transport/natsapi"
+)
+
+func TestDeadWithoutAServer(t *testing.T) {
+	sh := newShell(t)
+	for _, args := range []string{"list", "list --json", "show 1", "retry 1", "drop --all"} {
+		r := sh.want(exitUnavailable, append([]string{"dead"}, strings.Fields(args)...)...)
+		has(t, r.stderr, "no server is running", "--nats-url")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	if err := l.Close(); err != nil { // nobody listens there now
+		t.Fatal(err)
+	}
+	has(t, sh.want(exitUnavailable, "dead", "list", "--nats-url", "nats://ana:secret@"+address).stderr, "NATS")
+	sh.want(exitOK, "dead") // its help
+}
+
+func TestDeadIsUsedWrongly(t *testing.T) {
+	sh := newShell(t)
+	for _, args := range []string{
+		"list x", "list --limit 0", "show", "show x", "show 0", "show 1 2", "retry", "drop", "retry -- -1", "retry 1 --all",
+		"drop 1 --reason malformed", "retry 99999999999999999999", "burn 1",
+	} {
+		sh.want(exitUsage, append([]string{"dead"}, strings.Fields(args)...)...)
+	}
+}
+
+func TestLettersAreShownSafely(t *testing.T) {
+	var out strings.Builder
+	c := &cli{stdout: &out, stderr: &out}
+	l := natsapi.DeadLetter{Seq: 7, Subject: "dibs.ingest.\x1b[2J", Reason: "malformed", Error: "why\x07\u202e", Event: []byte("\x1b[31mred\x00")}
+	if err := c.printLetter(l); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.printLetters([]natsapi.DeadLetter{l}, 2, false); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(out.String(), "\x1b\x07\x00\u202e") {
+		t.Errorf("control characters reach the terminal: %q", out.String())
+	}
+	has(t, out.String(), "1 of 2 dead letters", "red")
+	out.Reset()
+	if err := c.printLetters([]natsapi.DeadLetter{l, {Seq: 8, Event: []byte(`{"a":1}`)}}, 2, true); err != nil {
+		t.Fatal(err)
+	}
+	has(t, out.String(), `"event_base64": "G1szMW1yZWQA"`, `"a": 1`)
+}

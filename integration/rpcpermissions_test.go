@@ -1,0 +1,294 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+	"github.com/nats-io/nkeys"
+
+	"github.com/dibs-calls/dibs/client"
+	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/transport/natsapi/natstest"
+)
+
+// permitted is a NATS server that runs with the documented configuration, a
+// dibs that uses it, and what the others sign in with.
+type permitted struct {
+	url     string
+	floor7  nats.Option
+	user    messages.UserID
+	clients []messages.ClientID
+}
+
+// TestNATSPermissions runs dibs on a server with the configuration of
+// docs/nats-permissions, and tries who may do what.
+func TestNATSPermissions(t *testing.T) {
+	p := newPermitted(t)
+	t.Run("dialer", p.dialer)
+	t.Run("dialer with a name", p.named)
+	t.Run("dashboard", p.dashboard)
+	t.Run("operator", p.operator)
+	t.Run("strangers", p.strangers)
+}
+
+func newPermitted(t *testing.T) *permitted {
+	t.Helper()
+	bin, err := natstest.Build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := natstest.NewServer(bin, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dibsFile, dibsKey := newNKey(t)
+	floorFile, floorKey := newNKey(t)
+	server.File = filepath.Join("..", "docs", "nats-permissions", "nats-server.conf")
+	server.Env = []string{"DIBS_NKEY=" + dibsKey, "FLOOR7_NKEY=" + floorKey, "DIALER_PASSWORD=dial-secret",
+		"DASHBOARD_PASSWORD=look-secret", "OPERATOR_PASSWORD=ops-secret", "SYS_PASSWORD=sys-secret"}
+	if err := server.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Kill() })
+
+	d := onSQLite(t)
+	signIn := newDialer(t, d, 1, 2)
+	s := d.Serve(t, "--nats-url", server.URL(), "--nats-nkey", dibsFile)
+	s.WaitReady(readyLimit) // the streams are there
+	who := signIn(s)
+	floor7, err := nats.NkeyOptionFromSeed(floorFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if log := s.Stderr(); strings.Contains(strings.ToLower(log), "permissions violation") {
+			t.Errorf("dibs lacks a permission:\n%s", log)
+		}
+	})
+	return &permitted{url: server.URL(), floor7: floor7, user: who.users[0], clients: who.clients}
+}
+
+// newNKey makes the key of a user: a file with its seed, and the public half.
+func newNKey(t *testing.T) (file, public string) {
+	t.Helper()
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed, err := pair.Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if public, err = pair.PublicKey(); err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(t.TempDir(), "user.nk")
+	if err := os.WriteFile(file, seed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file, public
+}
+
+// visitor is a connection of somebody, and what the server told them aside.
+type visitor struct {
+	*testing.T
+	nc     *nats.Conn
+	denied chan error
+}
+
+func (p *permitted) as(t *testing.T, inbox string, how nats.Option) *visitor {
+	t.Helper()
+	v := &visitor{T: t, denied: make(chan error, 64)}
+	nc, err := nats.Connect(p.url, how, nats.CustomInboxPrefix(inbox),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { v.denied <- err }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	v.nc = nc
+	return v
+}
+
+// mayPublish and the others compare what the server lets happen.
+func (v *visitor) mayPublish(subjects ...string) {
+	v.Helper()
+	for _, subject := range subjects {
+		v.try(subject, v.nc.Publish(subject, []byte("{}")), true)
+	}
+}
+
+func (v *visitor) mayNotPublish(subjects ...string) {
+	v.Helper()
+	for _, subject := range subjects {
+		v.try(subject, v.nc.Publish(subject, []byte("{}")), false)
+	}
+}
+
+func (v *visitor) maySubscribe(subjects ...string) {
+	v.Helper()
+	for _, subject := range subjects {
+		sub, err := v.nc.SubscribeSync(subject)
+		v.try(subject, err, true)
+		_ = sub.Unsubscribe()
+	}
+}
+
+func (v *visitor) mayNotSubscribe(subjects ...string) {
+	v.Helper()
+	for _, subject := range subjects {
+		_, err := v.nc.SubscribeSync(subject)
+		v.try(subject, err, false)
+	}
+}
+
+// try looks whether the server let something happen: its answer to a ping comes
+// behind what it says about it.
+func (v *visitor) try(subject string, err error, want bool) {
+	v.Helper()
+	if err = errors.Join(err, v.nc.FlushTimeout(10*time.Second)); err != nil {
+		v.Fatalf("%s: %v", subject, err)
+	}
+	if want {
+		select {
+		case err := <-v.denied:
+			v.Errorf("%s is not allowed: %v", subject, err)
+		case <-time.After(50 * time.Millisecond): // the handler runs on a goroutine of its own
+		}
+		return
+	}
+	select {
+	case err := <-v.denied:
+		if !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), `"`+subject+`"`) {
+			v.Errorf("%s: %v", subject, err)
+		}
+	case <-time.After(10 * time.Second):
+		v.Errorf("%s is allowed", subject)
+	}
+}
+
+// oneCall starts and ends a call.
+func (p *permitted) oneCall(t *testing.T, v *visitor, client1 messages.ClientID, opts ...client.Option) {
+	t.Helper()
+	dibs, err := client.OverNATS(v.nc, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	call, err := dibs.Start(t.Context(), p.user.String(), client1.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if call, err = dibs.Renew(t.Context(), call, time.Minute); err != nil {
+		t.Error(err)
+	}
+	if a, err := dibs.Availability(t.Context(), client1.String()); err != nil || a.Available {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if err := dibs.End(t.Context(), call, client.Outcome{Disposition: "sale"}); err != nil {
+		t.Error(err)
+	}
+}
+
+func (p *permitted) dialer(t *testing.T) {
+	v := p.as(t, "_INBOX_dialer", nats.UserInfo("dialer", "dial-secret"))
+	p.oneCall(t, v, p.clients[0])
+	v.mayPublish("dibs.ingest.call.started", "dibs.ingest.call.ended")
+	v.maySubscribe("dibs.events.call.refused.>", "_INBOX_dialer.x")
+	v.mayNotPublish("dibs.events.call.started.x.y", "dibs.dead.dibs.ingest.call.started", "dibs.rpc.start.floor7", "_INBOX.x",
+		"$JS.API.STREAM.DELETE.DIBS_EVENTS", "$JS.API.STREAM.INFO.DIBS_INGEST", "$JS.API.CONSUMER.CREATE.DIBS_EVENTS.x", "$SRV.PING")
+	v.mayNotSubscribe("dibs.rpc.start", "dibs.ingest.>", "dibs.events.>", "dibs.events.call.started.>", "_INBOX.>", "_INBOX_floor7.>", ">")
+}
+
+func (p *permitted) named(t *testing.T) {
+	v := p.as(t, "_INBOX_floor7", p.floor7)
+	p.oneCall(t, v, p.clients[1], client.As("floor7"))
+	v.mayPublish("dibs.ingest.call.started")
+	v.mayNotPublish("dibs.rpc.end.floor8", "dibs.rpc.end")
+	v.mayNotSubscribe("_INBOX_dialer.>", "dibs.rpc.*.floor7")
+	// The library says why nobody answers.
+	dibs, err := client.OverNATS(v.nc, client.As("floor8"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if _, err := dibs.Start(ctx, p.user.String(), p.clients[1].String()); !errors.Is(err, client.CodeForbidden) {
+		t.Errorf("under another name: %v", err)
+	}
+}
+
+func (p *permitted) dashboard(t *testing.T) {
+	v := p.as(t, "_INBOX_dashboard", nats.UserInfo("dashboard", "look-secret"))
+	board, err := client.OverNATS(v.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dialer := p.as(t, "_INBOX_dialer", nats.UserInfo("dialer", "dial-secret"))
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var seen []client.EventType
+	for e, err := range board.Watch(ctx, client.After("nowhere:1")) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen = append(seen, e.Type)
+		if e.Type == client.Missed { // it watches now
+			p.oneCall(t, dialer, p.clients[0])
+		}
+		if e.Type == client.CallEnded && e.Call.ClientID == p.clients[0].String() {
+			break
+		}
+	}
+	if len(seen) != 3 || seen[1] != client.CallStarted {
+		t.Errorf("the dashboard saw %v", seen)
+	}
+	v.maySubscribe("dibs.events.>", "dibs.events.call.started.>")
+	v.mayNotPublish("dibs.events.call.started.x.y", "dibs.ingest.call.ended", "dibs.rpc.end", "dibs.rpc.availability",
+		"$JS.API.STREAM.PURGE.DIBS_EVENTS", "$JS.API.STREAM.DELETE.DIBS_EVENTS", "$JS.API.STREAM.UPDATE.DIBS_EVENTS",
+		"$JS.API.CONSUMER.CREATE.DIBS_INGEST.x", "$JS.API.CONSUMER.DELETE.DIBS_EVENTS.x")
+	v.mayNotSubscribe("dibs.rpc.>", "dibs.ingest.>", "_INBOX_dialer.>", "_INBOX.>")
+
+	// A dialer may not watch everything, and is told so.
+	watcher, err := client.OverNATS(dialer.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range watcher.Watch(ctx) {
+		if err == nil {
+			continue // that it is not following yet
+		}
+		if !errors.Is(err, client.CodeForbidden) {
+			t.Errorf("a dialer watches: %v", err)
+		}
+	}
+}
+
+func (p *permitted) operator(t *testing.T) {
+	v := p.as(t, "_INBOX_operator", nats.UserInfo("operator", "ops-secret"))
+	for _, verb := range []string{"PING", "INFO", "STATS"} {
+		msg, err := v.nc.Request("$SRV."+verb+".dibs", nil, 10*time.Second)
+		if err != nil || !strings.Contains(string(msg.Data), `"name":"dibs"`) || msg.Header.Get(micro.ErrorHeader) != "" {
+			t.Errorf("%s: %v", verb, err)
+		}
+	}
+	v.mayNotPublish("dibs.rpc.end", "dibs.ingest.call.ended")
+}
+
+func (p *permitted) strangers(t *testing.T) {
+	for what, how := range map[string]nats.Option{
+		"nobody": nats.Name("nobody"), "wrong password": nats.UserInfo("dialer", "guess"), "no such user": nats.UserInfo("dibs", "dial-secret"),
+	} {
+		if nc, err := nats.Connect(p.url, how); !errors.Is(err, nats.ErrAuthorization) {
+			t.Errorf("%s: %v", what, err)
+			if err == nil {
+				nc.Close()
+			}
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package messages
+
+import (
+	"crypto/sha256"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// A telephony service (a PBX, a predictive dialer) does not ask: it reports
+// what has happened already. Its events may come twice, late, or in the wrong
+// order.
+
+// Report names the event of a telephony service behind a command: a CloudEvent
+// is one event by its source and id, however often it comes.
+type Report struct {
+	Source  string // who reports; not empty
+	ID      string // of the event, unique for its source; not empty
+	CallRef string // how the source names the call; not empty
+	// OccurredAt is when it happened, by the source's clock. It is compared
+	// with other times of the same source and with nothing else.
+	OccurredAt time.Time
+}
+
+// EventKey names the event in the store: it takes effect once (I8).
+func (r Report) EventKey() uuid.UUID { return digest("event", r.Source, r.ID) }
+
+// SourceKey names the source in the store.
+func (r Report) SourceKey() uuid.UUID { return digest("source", r.Source, "") }
+
+func digest(kind, a, b string) uuid.UUID {
+	sum := sha256.Sum256([]byte(kind + "\x00" + a + "\x00" + b))
+	return uuid.UUID(sum[:16])
+}
+
+// reportedCalls is the name space of calls whose reference is no UUID
+// (RFC 9562, section 5.5).
+var reportedCalls = uuid.MustParse("0d1b5ca1-1ab0-5e8f-9c0f-6d1b5ca11ab0") //nolint:gochecknoglobals // never changed
+
+// Call is the call that is meant. A reference that is a UUID is the id of the
+// call in dibs: of one that the service has claimed, or that is to have it. From
+// any other reference the id follows, so that all events of a call name the same
+// one without anybody keeping a list.
+func (r Report) Call() CallID {
+	if id, err := ParseID(r.CallRef); err == nil && id != uuid.Nil {
+		return CallID{id}
+	}
+	return CallID{uuid.NewSHA1(reportedCalls, []byte(r.Source+"\x00"+r.CallRef))}
+}
+
+// ReportStarted says that User is on a call with Client, which began elsewhere.
+//
+//   - For the call that the user is on it renews the lease, if Lease says so.
+//   - For one that is over, or was reported before, it does nothing.
+//   - If the user is on another call that the same source reported to have
+//     begun earlier, that one has ended without our having heard: it ends with
+//     ReasonSuperseded, and the new one begins.
+//   - If anything else stands in the way, nothing changes and an
+//     EventCallRefused is published.
+//
+// An answer with CodeUserNotFound or CodeClientNotFound leaves nothing behind:
+// the report may be made again when they are there.
+type ReportStarted struct {
+	User   UserID
+	Client ClientID
+	Call   CallID
+	Lease  time.Duration // zero: DefaultLease, and no renewal
+	Report Report
+}
+
+// ReportEnded says that Call, which User was on, is over. If it never began
+// here, it never will.
+type ReportEnded struct {
+	User        UserID
+	Client      ClientID // zero: not known
+	Call        CallID
+	Disposition string
+	Report      Report
+}
+
+// Refusal is what the source of a report is told when a call that it reported
+// was refused: somebody is being called twice, and it can hang up.
+type Refusal struct {
+	Code    Code   `json:"code"` // client_being_called, user_on_call
+	Source  string `json:"source"`
+	ID      string `json:"id"` // of the event that was refused
+	CallRef string `json:"call_ref"`
+	// Caller is who is calling the client (client_being_called).
+	Caller *Caller `json:"caller,omitempty"`
+	// Call is what the user is on (user_on_call).
+	Call *Call `json:"call,omitempty"`
+}
+
+// PhoneQuery asks which client a number (E.164) belongs to, for a call of User.
+type PhoneQuery struct {
+	User  UserID
+	Phone string
+}
+
+// PhoneMatch answers a [PhoneQuery].
+type PhoneMatch struct {
+	// Clients is how many clients have the number; 2 stands for more.
+	Clients int
+	// Client is the one that is meant: the only one, or of several the one that
+	// the user is in a call with. Zero: it cannot be told.
+	Client ClientID
+}

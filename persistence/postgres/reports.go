@@ -1,0 +1,246 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/persistence"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Reports of telephony services, see messages.Write.Report.
+//
+// What was reported before is read first and recorded last, together with the
+// commit. Two transactions that do so at the same time for the same event, or for
+// the start and the end of the same call, meet at a primary key: the later one
+// fails, is tried again, and reads what the other recorded. So a batch without
+// such a collision pays one round trip more, and no claim takes a lock for it.
+
+// stageReports is where tests break the reading of reports.
+const stageReports stage = "reports"
+
+// reports is what a batch knows of its reports.
+type reports struct {
+	writes []int // those with a report that are to be carried out or were decided
+
+	events map[uuid.UUID]bool                     // recorded
+	calls  map[messages.CallID]reportedCall       // reported
+	ended  map[messages.CallID]bool               // kept in calls
+	claims map[messages.UserID]messages.HeldClaim // of users whose call is to end
+	begun  map[messages.CallID]messages.Report    // to be recorded: began, or is over
+	taken  []uuid.UUID                            // to be recorded: events
+	who    map[int]messages.LiveCall              // of refused reports
+}
+
+// reportedCall is who reported a call, and for when.
+type reportedCall struct {
+	source     uuid.UUID
+	occurredAt time.Time
+}
+
+// readReports reads what is known of the batch's reports, and decides those for
+// which that is enough.
+func (b *batch) readReports(ctx context.Context) error {
+	r := &b.reports
+	events, calls := map[uuid.UUID]bool{}, map[messages.CallID]bool{}
+	for i := range b.writes {
+		report := b.writes[i].Report
+		if report == nil {
+			continue
+		}
+		event, call := report.EventKey(), report.Call()
+		if events[event] || calls[call] {
+			b.outcomes[i].Kind = messages.OutcomeNotApplied // after the other one is recorded
+			continue
+		}
+		events[event], calls[call] = true, true
+		r.writes = append(r.writes, i)
+	}
+	if len(r.writes) == 0 {
+		return nil
+	}
+	q := b.batch()
+	b.queueReportReads(q)
+	if err := b.send(ctx, stageReports, q, false); err != nil {
+		return err
+	}
+	b.writes = slices.Clone(b.writes) // tokens are filled in
+	for _, i := range r.writes {
+		b.decideReport(&b.writes[i], &b.outcomes[i])
+	}
+	return nil
+}
+
+func (b *batch) queueReportReads(q *pgx.Batch) {
+	r := &b.reports
+	r.events, r.calls = map[uuid.UUID]bool{}, map[messages.CallID]reportedCall{}
+	r.ended, r.claims = map[messages.CallID]bool{}, map[messages.UserID]messages.HeldClaim{}
+	r.begun = map[messages.CallID]messages.Report{}
+	var events, calls, users uuids
+	for _, i := range r.writes {
+		w := &b.writes[i]
+		events = append(events, pgUUID(w.Report.EventKey()))
+		calls = append(calls, pgUUID(w.Call.UUID))
+		if w.Kind == messages.WriteRelease {
+			users = append(users, pgUUID(w.User.UUID))
+		}
+	}
+	var id uuid.UUID
+	q.Queue(`SELECT event FROM reported_events WHERE event = ANY ($1)`, events).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, []any{raw(&id)}, func() error { r.events[id] = true; return nil })
+		return err
+	})
+	q.Queue(`SELECT call_id, source, occurred_at FROM reported_calls WHERE call_id = ANY ($1)`, calls).Query(func(rows pgx.Rows) error {
+		var c reportedCall
+		_, err := pgx.ForEachRow(rows, []any{raw(&id), raw(&c.source), &c.occurredAt}, func() error {
+			r.calls[messages.CallID{UUID: id}] = c
+			return nil
+		})
+		return err
+	})
+	q.Queue(`SELECT id FROM calls WHERE id = ANY ($1)`, calls).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, []any{raw(&id)}, func() error { r.ended[messages.CallID{UUID: id}] = true; return nil })
+		return err
+	})
+	if len(users) > 0 {
+		q.Queue(heldClaims+`WHERE c.user_id = ANY ($1)`, users).Query(func(rows pgx.Rows) error {
+			return eachHeld(rows, func(h messages.HeldClaim) { r.claims[h.UserID] = h })
+		})
+	}
+}
+
+// decideReport gives the outcome of a write that is not to be carried out.
+func (b *batch) decideReport(w *messages.Write, o *messages.Outcome) {
+	r := &b.reports
+	reported, known := r.calls[w.Call]
+	switch {
+	case r.events[w.Report.EventKey()]:
+		*o = messages.Outcome{Kind: messages.OutcomeReplayed, Replay: &messages.Answer{Repeated: true}}
+	case w.Kind == messages.WriteClaim, w.Kind == messages.WriteNote && w.Refusal != nil:
+		if known || r.ended[w.Call] {
+			o.Kind = messages.OutcomeCallOver
+		}
+	case w.Kind != messages.WriteRelease:
+		return
+	default:
+		claim, on := r.claims[w.User]
+		switch {
+		case !on || claim.ID != w.Call:
+			o.Kind = messages.OutcomeCallOver
+		case w.Reason != messages.ReasonSuperseded:
+			w.Token = claim.Token
+		case !known || reported.source != w.Report.SourceKey() || !reported.occurredAt.Before(w.Report.OccurredAt):
+			*o = messages.Outcome{Kind: messages.OutcomeNotSuperseded, Call: claim.Call}
+		}
+	}
+}
+
+// settleReports finds out whom refusals are about, and lists what is to be
+// recorded.
+func (b *batch) settleReports(ctx context.Context) error {
+	r := &b.reports
+	var refused []int
+	for _, i := range r.writes {
+		w, o := &b.writes[i], &b.outcomes[i]
+		if !recorded(w, o) {
+			continue
+		}
+		r.taken = append(r.taken, w.Report.EventKey())
+		_, known := r.calls[w.Call]
+		switch {
+		case b.made[i], w.Kind == messages.WriteRelease && o.Kind == messages.OutcomeCallOver && !known:
+			r.begun[w.Call] = *w.Report
+		case o.Kind == messages.OutcomeClientHeld, o.Kind == messages.OutcomeDone && w.Kind == messages.WriteNote && w.Refusal != nil:
+			refused = append(refused, i)
+		}
+	}
+	if len(refused) == 0 {
+		return nil
+	}
+	if err := b.readWho(ctx, refused); err != nil {
+		return err
+	}
+	for _, i := range refused {
+		b.outcomes[i].Event = persistence.RefusedEvent(r.who[i], b.now, &b.writes[i], messages.AnswerOf(b.writes[i], b.outcomes[i]))
+	}
+	return nil
+}
+
+// recorded reports whether an event has had its effect by this outcome.
+func recorded(w *messages.Write, o *messages.Outcome) bool {
+	switch o.Kind {
+	case messages.OutcomeReplayed, messages.OutcomeNoUser, messages.OutcomeNoClient, messages.OutcomeUserHeld:
+		return false
+	}
+	return w.Reason != messages.ReasonSuperseded // a claim or a note of the same report follows
+}
+
+const whoIs = `
+SELECT c.ord, ` + whoColumns + `
+FROM unnest($1::int[], $2::uuid[], $3::uuid[]) AS c (ord, user_id, client_id) ` + whoJoins
+
+func (b *batch) readWho(ctx context.Context, writes []int) error {
+	b.reports.who = map[int]messages.LiveCall{}
+	var ords []int32
+	var users, clients uuids
+	for _, i := range writes {
+		w := &b.writes[i]
+		ords, users, clients = append(ords, int32(i)), append(users, pgUUID(w.User.UUID)), append(clients, pgUUID(w.Client.UUID))
+	}
+	q := b.batch()
+	q.Queue(whoIs, ords, users, clients).Query(func(rows pgx.Rows) error {
+		var i int32
+		var r liveRow
+		_, err := pgx.ForEachRow(rows, append([]any{&i}, r.whoTargets()...), func() error {
+			b.reports.who[int(i)] = r.LiveCall
+			return nil
+		})
+		return err
+	})
+	return b.send(ctx, stageReports, q, true)
+}
+
+const (
+	insertReportedEvents = `INSERT INTO reported_events (event, at) SELECT event, statement_timestamp() FROM unnest($1::uuid[]) AS b (event)`
+	insertReportedCalls  = `
+INSERT INTO reported_calls (call_id, source, occurred_at, at)
+SELECT call_id, source, occurred_at, statement_timestamp()
+FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS b (call_id, source, occurred_at)`
+	witnessReport = `
+SELECT EXISTS (SELECT FROM reported_events WHERE event = $1 AND xmin = $2::text::xid8::xid)`
+)
+
+// queueReports records the reports together with the commit, in one order in all
+// transactions.
+func (b *batch) queueReports() {
+	r := &b.reports
+	if len(r.taken) > 0 {
+		slices.SortFunc(r.taken, compareUUIDs)
+		b.last.Queue(insertReportedEvents, uuidsOf(r.taken, func(id uuid.UUID) uuid.UUID { return id }))
+		if b.witness.sql == "" {
+			b.witness = witness{witnessReport, []any{pgUUID(r.taken[0]), b.xid}}
+		}
+	}
+	if len(r.begun) == 0 {
+		return
+	}
+	ids := make([]uuid.UUID, 0, len(r.begun))
+	for id := range r.begun {
+		ids = append(ids, id.UUID)
+	}
+	slices.SortFunc(ids, compareUUIDs)
+	var calls, sources uuids
+	var times []time.Time
+	for _, id := range ids {
+		report := r.begun[messages.CallID{UUID: id}]
+		calls, sources = append(calls, pgUUID(id)), append(sources, pgUUID(report.SourceKey()))
+		times = append(times, report.OccurredAt)
+	}
+	b.last.Queue(insertReportedCalls, calls, sources, times)
+}
+
+func compareUUIDs(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }

@@ -1,0 +1,482 @@
+package natsapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/transport/natsapi/natstest"
+)
+
+const soon = 20 * time.Second // a hang guard, not an expectation
+
+// reportTaker is an engine in memory: it remembers what was reported, answers what
+// the test says, and knows who has which address and number.
+type reportTaker struct {
+	mu      sync.Mutex
+	reports []any
+	answer  func(report any) messages.Answer // nil: OK
+	away    bool
+	users   map[string]messages.UserID
+	clients map[string][]messages.ClientID
+	lookErr error
+}
+
+func newTaker() *reportTaker {
+	return &reportTaker{users: map[string]messages.UserID{}, clients: map[string][]messages.ClientID{}}
+}
+
+func (f *reportTaker) set(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+}
+
+func (f *reportTaker) ReportStarted(_ context.Context, r messages.ReportStarted) messages.Answer {
+	return f.take(r)
+}
+
+func (f *reportTaker) ReportEnded(_ context.Context, r messages.ReportEnded) messages.Answer {
+	return f.take(r)
+}
+
+func (f *reportTaker) take(r any) messages.Answer {
+	f.mu.Lock()
+	f.reports = append(f.reports, r)
+	answer := f.answer
+	f.mu.Unlock()
+	if answer != nil {
+		return answer(r)
+	}
+	return messages.Answer{Call: &messages.Call{}}
+}
+
+func (f *reportTaker) Reachable() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.away
+}
+
+func (f *reportTaker) UsersByEmail(_ context.Context, emails []string) (map[string]messages.UserID, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	found := map[string]messages.UserID{}
+	for _, e := range emails {
+		if id, ok := f.users[strings.ToLower(e)]; ok {
+			found[e] = id
+		}
+	}
+	return found, f.lookErr
+}
+
+func (f *reportTaker) ClientsByPhone(_ context.Context, queries []messages.PhoneQuery) ([]messages.PhoneMatch, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	matches := make([]messages.PhoneMatch, len(queries))
+	for i, q := range queries {
+		matches[i].Clients = len(f.clients[q.Phone])
+		if matches[i].Clients == 1 {
+			matches[i].Client = f.clients[q.Phone][0]
+		}
+	}
+	return matches, f.lookErr
+}
+
+func (f *reportTaker) seen() []any {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.reports)
+}
+
+func quickIngest() ingestTiming {
+	return ingestTiming{
+		tries: 3, between: func(uint64) time.Duration { return 20 * time.Millisecond },
+		storeWait: 20 * time.Millisecond, deadWait: 50 * time.Millisecond, countEvery: 20 * time.Millisecond,
+	}
+}
+
+// ingesting starts an ingester that is stopped at the end of the test, and waits
+// until its streams are there.
+func ingesting(t testing.TB, bus *Bus, f *reportTaker) *Ingester {
+	t.Helper()
+	in, err := bus.newIngester(f, f, quickIngest())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Start()
+	t.Cleanup(func() { stopIngester(t, in) })
+	waitFor(t, soon, "the consumer is there", func() bool {
+		_, err := bus.js.Consumer(t.Context(), IngestStreamName, ingestConsumer)
+		return err == nil
+	})
+	return in
+}
+
+func stopIngester(t testing.TB, in *Ingester) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), soon)
+	defer cancel()
+	if err := in.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+var (
+	aUser   = messages.UserID{UUID: natstest.ID(0x05, 1)}   //nolint:gochecknoglobals // never changed
+	aClient = messages.ClientID{UUID: natstest.ID(0xc1, 1)} //nolint:gochecknoglobals // never changed
+)
+
+// cloud is a CloudEvent with this data.
+func cloud(kind, id, data string) string {
+	return fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":"/pbx/7","type":%q,"data":%s}`, id, kind, data)
+}
+
+// startOf is the start of the n-th call of a user's.
+func startOf(user messages.UserID, n int) string {
+	return cloud("call.started", fmt.Sprintf("s-%s-%d", user, n), fmt.Sprintf(
+		`{"user_id":%q,"client_id":%q,"call_ref":"c-%s-%d","occurred_at":"2026-03-04T05:06:07Z"}`, user, aClient, user, n))
+}
+
+func endOf(user messages.UserID, n int) string {
+	return cloud("call.ended", fmt.Sprintf("e-%s-%d", user, n), fmt.Sprintf(
+		`{"user_id":%q,"call_ref":"c-%s-%d","occurred_at":"2026-03-04T05:07:07Z","disposition":"sale"}`, user, user, n))
+}
+
+func publish(t testing.TB, bus *Bus, subject, body string, header ...string) {
+	t.Helper()
+	msg := nats.NewMsg(subject)
+	msg.Data = []byte(body)
+	for i := 0; i < len(header); i += 2 {
+		msg.Header.Set(header[i], header[i+1])
+	}
+	if _, err := bus.js.PublishMsg(t.Context(), msg); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// left is how many events are in the ingest stream.
+func left(t testing.TB, bus *Bus) int { return stateOf(t, bus, IngestStreamName) }
+
+func stateOf(t testing.TB, bus *Bus, name string) int {
+	t.Helper()
+	stream, err := bus.js.Stream(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(stream.CachedInfo().State.Msgs)
+}
+
+func letters(t testing.TB, bus *Bus) []DeadLetter {
+	t.Helper()
+	var all []DeadLetter
+	d := &DeadLetters{js: bus.js}
+	if _, err := d.Each(t.Context(), func(l DeadLetter) (bool, error) { all = append(all, l); return true, nil }); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestIngestTellsTheEngine(t *testing.T) {
+	bus := open(t, inProcess(t, t.TempDir()))
+	f := newTaker()
+	f.users["ana@example.com"] = aUser
+	f.clients["+12025550123"] = []messages.ClientID{aClient}
+	bus.cfg.Ingest.Region = "US"
+	in := ingesting(t, bus, f)
+	publish(t, bus, IngestStarted, cloud("call.started", "1",
+		`{"user_email":"Ana@example.com","client_phone":"(202) 555-0123","call_ref":"7","occurred_at":"2026-03-04T06:06:07.0000019+01:00","lease_seconds":90}`))
+	publish(t, bus, IngestEnded, cloud("call.ended", "2",
+		`{"user_email":"ana@example.com","client_phone":"nonsense","call_ref":"7","occurred_at":"2026-03-04T05:07:07Z","disposition":" sale "}`))
+	waitFor(t, soon, "both events are gone", func() bool { return left(t, bus) == 0 })
+	report := messages.Report{Source: "/pbx/7", ID: "1", CallRef: "7", OccurredAt: time.Date(2026, 3, 4, 5, 6, 7, 1000, time.UTC)}
+	over := messages.Report{Source: "/pbx/7", ID: "2", CallRef: "7", OccurredAt: time.Date(2026, 3, 4, 5, 7, 7, 0, time.UTC)}
+	want := []any{
+		messages.ReportStarted{User: aUser, Client: aClient, Call: report.Call(), Lease: 90 * time.Second, Report: report},
+		messages.ReportEnded{User: aUser, Call: report.Call(), Disposition: "sale", Report: over},
+	}
+	if got := f.seen(); !slices.Equal(got, want) {
+		t.Errorf("the engine was told\n%+v, want\n%+v", got, want)
+	}
+	if n := testutil.ToFloat64(in.metrics.events.WithLabelValues("applied")); n != 2 {
+		t.Errorf("%v events were applied, want 2", n)
+	}
+}
+
+// TestPoisonHoldsNobodyUp: what cannot be applied becomes a dead letter that says
+// why, at once or after its tries, and all others take their effect.
+func TestPoisonHoldsNobodyUp(t *testing.T) {
+	bus := open(t, inProcess(t, t.TempDir()))
+	f := newTaker()
+	f.clients["+12025550123"] = []messages.ClientID{aClient, aClient}
+	f.answer = func(r any) messages.Answer {
+		if s, ok := r.(messages.ReportStarted); ok && s.User != aUser {
+			return messages.Answer{Code: messages.CodeUserNotFound}
+		}
+		return messages.Answer{}
+	}
+	bus.cfg.Ingest.Region = "US"
+	ingesting(t, bus, f)
+	stranger := messages.UserID{UUID: natstest.ID(0x05, 99)}
+	data := func(who string) string {
+		return `{` + who + `,"call_ref":"7","occurred_at":"2026-03-04T05:06:07Z"}`
+	}
+	publish(t, bus, IngestStarted, "{")
+	publish(t, bus, IngestStarted, startOf(stranger, 1))
+	publish(t, bus, IngestStarted, cloud("call.started", "a", data(`"user_email":"nobody@example.com","client_id":"`+aClient.String()+`"`)))
+	publish(t, bus, IngestStarted, cloud("call.started", "b", data(`"user_id":"`+aUser.String()+`","client_phone":"202 555 0199"`)))
+	publish(t, bus, IngestStarted, cloud("call.started", "c", data(`"user_id":"`+aUser.String()+`","client_phone":"202 555 0123"`)))
+	publish(t, bus, "dibs.ingest.call.paused", cloud("call.paused", "d", "{}"), "Nats-Rollup", "", "X-Trunk", "7", "Dibs-Reason", "forged")
+	for n := range 20 {
+		publish(t, bus, IngestStarted, startOf(aUser, n))
+	}
+	waitFor(t, soon, "all events are gone", func() bool { return left(t, bus) == 0 })
+	got := map[Reason]int{}
+	for _, l := range letters(t, bus) {
+		got[l.Reason]++
+		wantTries := 1
+		if l.Reason == ReasonUserNotFound || l.Reason == ReasonClientNotFound {
+			wantTries = 3
+		}
+		if l.Deliveries != wantTries || l.Error == "" || l.Received.IsZero() || !strings.HasPrefix(l.Subject, ingestPrefix) {
+			t.Errorf("%+v, want %d deliveries", l, wantTries)
+		}
+	}
+	want := map[Reason]int{ReasonMalformed: 2, ReasonUserNotFound: 2, ReasonClientNotFound: 1, ReasonClientAmbiguous: 1}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("dead letters %v, want %v", got, want)
+	}
+	applied := 0
+	for _, r := range f.seen() {
+		if s, ok := r.(messages.ReportStarted); ok && s.User == aUser {
+			applied++
+		}
+	}
+	if applied != 20 {
+		t.Errorf("%d of the good events were applied", applied)
+	}
+}
+
+// TestUserComesAMinuteLater: whoever is imported between two tries is found.
+func TestUserComesAMinuteLater(t *testing.T) {
+	bus := open(t, inProcess(t, t.TempDir()))
+	f := newTaker()
+	in := ingesting(t, bus, f)
+	publish(t, bus, IngestEnded, cloud("call.ended", "1", `{"user_email":"ana@example.com","call_ref":"7","occurred_at":"2026-03-04T05:06:07Z"}`))
+	waitFor(t, soon, "it is put back once", func() bool {
+		return testutil.ToFloat64(in.metrics.events.WithLabelValues("retried")) >= 1
+	})
+	f.set(func() { f.users["ana@example.com"] = aUser })
+	waitFor(t, soon, "the event is gone", func() bool { return left(t, bus) == 0 })
+	if n := len(letters(t, bus)); n != 0 || len(f.seen()) != 1 {
+		t.Errorf("%d dead letters, %d reports", n, len(f.seen()))
+	}
+}
+
+// TestStoreAway: while the store is away nothing is lost, given up or counted as
+// a try, whichever way it is away.
+func TestStoreAway(t *testing.T) {
+	bus := open(t, inProcess(t, t.TempDir()))
+	f := newTaker()
+	in := ingesting(t, bus, f)
+	for _, code := range []messages.Code{messages.CodeUnavailable, messages.CodeOutcomeUnknown, messages.CodeOverloaded} {
+		f.set(func() {
+			f.reports, f.answer = nil, func(any) messages.Answer { return messages.Answer{Code: code} }
+		})
+		publish(t, bus, IngestStarted, startOf(aUser, 1))
+		waitFor(t, soon, "more tries than an event has", func() bool { return len(f.seen()) > 5 })
+		f.set(func() { f.answer = nil })
+		waitFor(t, soon, "the event is gone", func() bool { return left(t, bus) == 0 })
+	}
+	// The look-ups fail.
+	f.set(func() {
+		f.lookErr, f.users["ana@example.com"] = &messages.Error{Code: messages.CodeUnavailable, Cause: errors.New("away")}, aUser
+	})
+	waits := testutil.ToFloat64(in.metrics.waits)
+	publish(t, bus, IngestEnded, cloud("call.ended", "1", `{"user_email":"ana@example.com","call_ref":"7","occurred_at":"2026-03-04T05:06:07Z"}`))
+	waitFor(t, soon, "more tries than an event has", func() bool { return testutil.ToFloat64(in.metrics.waits) > waits+5 })
+	f.set(func() { f.lookErr = nil })
+	waitFor(t, soon, "the event is gone", func() bool { return left(t, bus) == 0 })
+	if n := len(letters(t, bus)); n != 0 {
+		t.Errorf("%d dead letters", n)
+	}
+	if n := testutil.ToFloat64(in.metrics.events.WithLabelValues("retried")); n != 0 {
+		t.Errorf("%v events were put back", n)
+	}
+}
+
+// TestPausesWhileTheStoreIsAway: nothing more is fetched.
+func TestPausesWhileTheStoreIsAway(t *testing.T) {
+	bus := open(t, inProcess(t, t.TempDir()))
+	f := newTaker()
+	f.away = true
+	in := ingesting(t, bus, f)
+	waitFor(t, soon, "it pauses", in.metrics.paused.Load)
+	for n := range 10 {
+		publish(t, bus, IngestStarted, startOf(aUser, n))
+	}
+	waitFor(t, soon, "the events are counted", func() bool { return in.metrics.pending.Load() == 10 })
+	if in.metrics.unacked.Load() != 0 || len(f.seen()) != 0 {
+		t.Error("events were taken while the store was away")
+	}
+	f.set(func() { f.away = false })
+	waitFor(t, soon, "all events are gone", func() bool { return left(t, bus) == 0 })
+	if in.metrics.paused.Load() {
+		t.Error("it says that it pauses")
+	}
+}
+
+// TestInOrderOfTheStream: the events of one user are told one after the other.
+func TestInOrderOfTheStream(t *testing.T) {
+	const users, calls = 7, 40
+	bus := open(t, inProcess(t, t.TempDir()))
+	f := newTaker()
+	busy := map[messages.UserID]bool{}
+	f.answer = func(r any) messages.Answer {
+		u := userOf(r)
+		f.set(func() {
+			if busy[u] {
+				t.Errorf("two events of %s at once", u)
+			}
+			busy[u] = true
+		})
+		f.set(func() { busy[u] = false })
+		return messages.Answer{}
+	}
+	for n := range calls {
+		for u := range users {
+			id := messages.UserID{UUID: natstest.ID(0x05, u)}
+			if n == 0 && u == 0 {
+				ingesting(t, bus, f)
+			}
+			publish(t, bus, IngestStarted, startOf(id, n))
+			publish(t, bus, IngestEnded, endOf(id, n))
+		}
+	}
+	waitFor(t, soon, "all events are gone", func() bool { return left(t, bus) == 0 })
+	next := map[messages.UserID]int{}
+	for _, r := range f.seen() {
+		id, _ := reportID(r)
+		u := userOf(r)
+		want := fmt.Sprintf("s-%s-%d", u, next[u]/2)
+		if next[u]%2 == 1 {
+			want = fmt.Sprintf("e-%s-%d", u, next[u]/2)
+		}
+		if id != want {
+			t.Fatalf("%s came instead of %s", id, want)
+		}
+		next[u]++
+	}
+}
+
+func userOf(r any) messages.UserID {
+	switch r := r.(type) {
+	case messages.ReportStarted:
+		return r.User
+	case messages.ReportEnded:
+		return r.User
+	}
+	return messages.UserID{}
+}
+
+func reportID(r any) (id string, started bool) {
+	switch r := r.(type) {
+	case messages.ReportStarted:
+		return r.Report.ID, true
+	case messages.ReportEnded:
+		return r.Report.ID, false
+	}
+	return "", false
+}
+
+// TestNoMoreInHandThanThereIsRoomFor: a backlog stays in the stream.
+func TestNoMoreInHandThanThereIsRoomFor(t *testing.T) {
+	const events = inHand + 500
+	bus := open(t, inProcess(t, t.TempDir()))
+	f := newTaker()
+	release := make(chan struct{})
+	let := sync.OnceFunc(func() { close(release) })
+	f.answer = func(any) messages.Answer {
+		<-release
+		return messages.Answer{}
+	}
+	in := ingesting(t, bus, f)
+	t.Cleanup(let) // before the ingester is stopped
+	for n := range events {
+		msg := nats.NewMsg(IngestStarted)
+		msg.Data = []byte(startOf(messages.UserID{UUID: natstest.ID(0x05, n)}, 1))
+		if _, err := bus.js.PublishMsgAsync(msg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waitFor(t, soon, "the hand is full", func() bool { return len(f.seen()) == inHand })
+	waitFor(t, soon, "the rest is counted", func() bool { return in.metrics.unacked.Load() >= inHand })
+	if n := in.metrics.pending.Load(); n == 0 || n > events-inHand {
+		t.Errorf("%d events are left in the stream, want %d", n, events-inHand)
+	}
+	let()
+	waitFor(t, soon, "all events are gone", func() bool { return left(t, bus) == 0 })
+}
+
+// TestStopGivesBack: what a node has in hand when it must stop is done by
+// another one, at once.
+func TestStopGivesBack(t *testing.T) {
+	bus := open(t, inProcess(t, t.TempDir()))
+	f := newTaker()
+	f.answer = func(any) messages.Answer { return messages.Answer{Code: messages.CodeUnavailable} }
+	in := ingesting(t, bus, f)
+	publish(t, bus, IngestStarted, startOf(aUser, 1))
+	waitFor(t, soon, "it is in hand", func() bool { return len(f.seen()) > 0 })
+	begin := time.Now()
+	stopIngester(t, in)
+	other := newTaker()
+	second := &Ingester{}
+	*second = Ingester{
+		engine: other, lookup: other, js: bus.js, link: bus.link, cfg: bus.cfg.Ingest, replicas: 1, metrics: in.metrics,
+		log: in.log, now: in.now, timing: quickIngest(), hand: newHand(inHand), stopping: make(chan struct{}), done: make(chan struct{}),
+	}
+	second.Start()
+	t.Cleanup(func() { stopIngester(t, second) })
+	waitFor(t, soon, "the event is gone", func() bool { return left(t, bus) == 0 })
+	if took := time.Since(begin); took > ackWait {
+		t.Errorf("it took %s: it was not given back", took)
+	}
+	if len(other.seen()) != 1 {
+		t.Errorf("the other node was told of %d events", len(other.seen()))
+	}
+}
+
+// TestNATSGoesAndComes: the ingester goes on by itself after a server was killed
+// and started again.
+func TestNATSGoesAndComes(t *testing.T) {
+	server := process(t, "")
+	bus := open(t, configOf(t, server))
+	f := newTaker()
+	ingesting(t, bus, f)
+	publish(t, bus, IngestStarted, startOf(aUser, 1))
+	waitFor(t, soon, "the first event is told", func() bool { return len(f.seen()) == 1 })
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	start(t, server)
+	waitFor(t, soon, "it is connected again", func() bool { up, _ := bus.link.state(); return up })
+	waitFor(t, soon, "the second event is taken by the stream", func() bool {
+		_, err := bus.js.Publish(t.Context(), IngestStarted, []byte(startOf(aUser, 2)), jetstream.WithMsgID("2"))
+		return err == nil
+	})
+	waitFor(t, 2*soon, "the second event is told", func() bool {
+		return slices.ContainsFunc(f.seen(), func(r any) bool {
+			id, _ := reportID(r)
+			return id == "s-"+aUser.String()+"-2"
+		})
+	})
+}

@@ -1,0 +1,89 @@
+package natsapi
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/dibs-calls/dibs/messages"
+)
+
+// step is an event on its way to the stream, in the plan of a pass.
+type step struct {
+	event messages.Event
+	waits int     // for how many events before it
+	then  []*step // which wait for this one
+	ack   jetstream.PubAckFuture
+}
+
+// plan makes steps of the events that were not acknowledged yet, and returns
+// those that wait for no other, in the order of the rows. An event waits for the
+// one before it of its client, which is the order that is promised, and for the
+// one before it of its user: a reader who follows users then seldom sees somebody
+// on two calls. So a backlog of few clients is not sent an event at a time, and
+// one of many goes out side by side.
+func (p *Publisher) plan(rows []messages.OutboxRow) (ready []*step) {
+	last := map[uuid.UUID]*step{} // by client and by user
+	for _, row := range rows {
+		for _, e := range row.Events {
+			if p.acked[eventID(e)] {
+				continue
+			}
+			s := &step{event: e}
+			client, user := whom(e)
+			for _, id := range []uuid.UUID{client.UUID, user.UUID} {
+				if before := last[id]; before != nil && before != s {
+					before.then = append(before.then, s)
+					s.waits++
+				}
+				last[id] = s
+			}
+			if s.waits == 0 {
+				ready = append(ready, s)
+			}
+		}
+	}
+	return ready
+}
+
+// publish sends the events of rows as [Publisher.plan] has it, and collects
+// their acknowledgements in p.acked. After the first failure nothing more is
+// sent.
+func (p *Publisher) publish(ctx context.Context, rows []messages.OutboxRow) error {
+	ready := p.plan(rows)
+	var flying []*step // sent and not acknowledged, the oldest first
+	for len(ready) > 0 || len(flying) > 0 {
+		if len(ready) > 0 && len(flying) < inFlight {
+			s := ready[0]
+			ready = ready[1:]
+			if err := p.send(s); err != nil {
+				return errors.Join(err, p.awaitAll(ctx, flying))
+			}
+			flying = append(flying, s)
+			continue
+		}
+		s := flying[0]
+		flying = flying[1:]
+		if err := p.await(ctx, s); err != nil {
+			return errors.Join(err, p.awaitAll(ctx, flying))
+		}
+		for _, next := range s.then {
+			if next.waits--; next.waits == 0 {
+				ready = append(ready, next)
+			}
+		}
+	}
+	return nil
+}
+
+// awaitAll waits for what is still on its way, and returns the first failure.
+func (p *Publisher) awaitAll(ctx context.Context, flying []*step) (first error) {
+	for _, s := range flying {
+		if err := p.await(ctx, s); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}

@@ -1,0 +1,414 @@
+package natsapi
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/transport/natsapi/natstest"
+)
+
+// engine is a fake that says what a test has it say, and remembers what it was
+// told.
+type engine struct {
+	mu      sync.Mutex
+	says    messages.Answer
+	wait    chan struct{} // if set, commands wait until it is closed
+	panics  bool
+	started []messages.StartCall
+	ended   []messages.EndCall
+	renewed []messages.RenewCall
+	left    time.Duration // until the deadline of the last command
+}
+
+// set changes what it does, or looks at what it was told.
+func (e *engine) set(change func(e *engine)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	change(e)
+}
+
+func (e *engine) command(ctx context.Context, note func()) messages.Answer {
+	e.mu.Lock()
+	note()
+	deadline, _ := ctx.Deadline()
+	e.left = time.Until(deadline)
+	says, wait, panics := e.says, e.wait, e.panics
+	e.mu.Unlock()
+	if panics {
+		panic("secret detail")
+	}
+	if wait != nil {
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return messages.Answer{Code: messages.CodeOutcomeUnknown}
+		}
+	}
+	return says
+}
+
+func (e *engine) StartCall(ctx context.Context, cmd messages.StartCall) messages.Answer {
+	return e.command(ctx, func() { e.started = append(e.started, cmd) })
+}
+
+func (e *engine) EndCall(ctx context.Context, cmd messages.EndCall) messages.Answer {
+	return e.command(ctx, func() { e.ended = append(e.ended, cmd) })
+}
+
+func (e *engine) RenewCall(ctx context.Context, cmd messages.RenewCall) messages.Answer {
+	return e.command(ctx, func() { e.renewed = append(e.renewed, cmd) })
+}
+
+func (e *engine) Availability(ctx context.Context, client messages.ClientID) messages.Availability {
+	if client.UUID != theClient {
+		return messages.Availability{Code: messages.CodeClientNotFound}
+	}
+	a := e.command(ctx, func() {})
+	return messages.Availability{Code: a.Code, Caller: a.Caller}
+}
+
+func (e *engine) UserByID(_ context.Context, id messages.UserID) (messages.Account, error) {
+	if id.UUID != theUser {
+		return messages.Account{}, &messages.Error{Code: messages.CodeUserNotFound}
+	}
+	return messages.Account{User: messages.User{ID: id, FirstName: "Ana", Role: messages.RoleUser}}, nil
+}
+
+var (
+	theUser   = natstest.ID(0x05, 1)
+	theClient = natstest.ID(0xc1, 1)
+	theCall   = natstest.Started(1, 0).Call
+)
+
+// asking is a running service and a connection of somebody who asks it.
+type asking struct {
+	*testing.T
+	engine  *engine
+	service *Service
+	nc      *nats.Conn
+	bus     *Bus
+}
+
+func newAsking(t *testing.T, change ...func(*ServiceConfig)) *asking {
+	t.Helper()
+	cfg := inProcess(t, t.TempDir())
+	cfg.Embedded.Listen = "127.0.0.1:0"
+	bus := open(t, cfg)
+	call := theCall
+	e := &engine{says: messages.Answer{Call: &call}}
+	sc := ServiceConfig{Calls: e, People: e, Version: "v1.2.3"}
+	for _, f := range change {
+		f(&sc)
+	}
+	service, err := bus.NewService(sc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := service.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stopService(t, service) })
+	nc, err := nats.Connect(bus.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return &asking{t, e, service, nc, bus}
+}
+
+func stopService(t *testing.T, s *Service) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := s.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// ask sends body, with headers as name and value in turn, and returns the
+// answer.
+func (a *asking) ask(subject, body string, headers ...string) *nats.Msg {
+	a.Helper()
+	msg := nats.NewMsg(subject)
+	msg.Data = []byte(body)
+	for i := 0; i < len(headers); i += 2 {
+		msg.Header.Add(headers[i], headers[i+1])
+	}
+	answer, err := a.nc.RequestMsg(msg, 20*time.Second)
+	if err != nil {
+		a.Fatalf("%s: %v", subject, err)
+	}
+	return answer
+}
+
+// refused asks for something that must be refused with code.
+func (a *asking) refused(code messages.Code, subject, body string, headers ...string) *nats.Msg {
+	a.Helper()
+	answer := a.ask(subject, body, headers...)
+	var in struct {
+		Error string
+		Code  messages.Code
+	}
+	if err := json.Unmarshal(answer.Data, &in); err != nil || in.Code != code || in.Error == "" ||
+		answer.Header.Get(micro.ErrorHeader) != string(code) || len(answer.Header.Get(micro.ErrorCodeHeader)) != 3 {
+		a.Errorf("%s %.80s: %v %s %v; want %s", subject, body, answer.Header, answer.Data, err, code)
+	}
+	return answer
+}
+
+func (a *asking) granted(subject, body string, headers ...string) map[string]any {
+	a.Helper()
+	answer := a.ask(subject, body, headers...)
+	var in map[string]any
+	if err := json.Unmarshal(answer.Data, &in); err != nil || answer.Header.Get(micro.ErrorHeader) != "" {
+		a.Fatalf("%s: %v %s", subject, answer.Header, answer.Data)
+	}
+	return in
+}
+
+func userAnd(fields string) string { return `{"user_id":"` + theUser.String() + `"` + fields + `}` }
+
+func theStart() string { return userAnd(`,"client_id":"` + theClient.String() + `"`) }
+
+// told is what the engine was told so far.
+func (a *asking) told() *engine {
+	a.engine.mu.Lock()
+	defer a.engine.mu.Unlock()
+	return &engine{wait: a.engine.wait, left: a.engine.left,
+		started: a.engine.started, ended: a.engine.ended, renewed: a.engine.renewed}
+}
+
+func TestRequests(t *testing.T) {
+	a := newAsking(t)
+	got := a.granted("dibs.rpc.start", userAnd(`,"client_id":"`+theClient.String()+`","lease_seconds":30,"extra":1`))
+	user, call := got["user"].(map[string]any), got["call"].(map[string]any)
+	if user["first_name"] != "Ana" || user["is_on_call"] != true || call["id"] != theCall.ID.String() || got["message"] != "Call started successfully" {
+		t.Errorf("start: %v", got)
+	}
+	cmd := a.told().started[0]
+	if cmd.User.UUID != theUser || cmd.Client.UUID != theClient || cmd.Lease != 30*time.Second || cmd.Call.Version() != 7 || cmd.Key != nil || cmd.Deadline.IsZero() {
+		t.Errorf("the engine was told %+v", cmd)
+	}
+	got = a.granted("dibs.rpc.renew", userAnd(`,"action":"renew_call","call_id":"`+theCall.ID.String()+`","token":1`))
+	if got["lease_expires_at"] == nil || a.told().renewed[0].Token != 1 {
+		t.Errorf("renew: %v", got)
+	}
+	a.engine.set(func(e *engine) { e.says = messages.Answer{Ended: &theCall} })
+	got = a.granted("dibs.rpc.end", userAnd(`,"call_id":"`+theCall.ID.String()+`","disposition":"sale","notes":" x "`))
+	if end := a.told().ended[0]; got["ended"] == nil || end.Disposition != "sale" || end.Notes != "x" || end.Reason != messages.ReasonCompleted {
+		t.Errorf("end: %v %+v", got, end)
+	}
+	question := `{"client_id":"` + theClient.String() + `"}`
+	if got = a.granted("dibs.rpc.availability", question); got["available"] != true || got["caller"] != nil {
+		t.Errorf("availability: %v", got)
+	}
+	a.engine.set(func(e *engine) {
+		e.says = messages.Answer{Caller: &messages.Caller{ID: messages.UserID{UUID: theUser}, Name: "Ana"}}
+	})
+	if got = a.granted("dibs.rpc.availability.floor-7", question); got["available"] != false || got["caller"].(map[string]any)["name"] != "Ana" {
+		t.Errorf("availability: %v", got)
+	}
+}
+
+func TestRefusedRequests(t *testing.T) {
+	a := newAsking(t)
+	id := uuid.NewString()
+	for _, tt := range []struct {
+		code                messages.Code
+		subject, body, says string
+	}{
+		{messages.CodeBadRequest, "dibs.rpc.start", "", "JSON"},
+		{messages.CodeBadRequest, "dibs.rpc.start", "[]", "object"},
+		{messages.CodeBadRequest, "dibs.rpc.start", "\xff", "UTF-8"},
+		{messages.CodeBadRequest, "dibs.rpc.start", theStart() + "x", "JSON"},
+		{messages.CodeBadRequest, "dibs.rpc.start", `{"client_id":"` + id + `"}`, "user_id"},
+		{messages.CodeBadRequest, "dibs.rpc.start", userAnd(""), "client_id"},
+		{messages.CodeBadRequest, "dibs.rpc.start", userAnd(`,"client_id":7`), "client_id"},
+		{messages.CodeBadRequest, "dibs.rpc.start", userAnd(`,"client_id":"` + id + `","lease_seconds":0`), "lease_seconds"},
+		{messages.CodeBadRequest, "dibs.rpc.start", userAnd(`,"client_id":"` + id + `","action":"end_call"`), "action"},
+		{messages.CodeBadRequest, "dibs.rpc.start.no$body", theStart(), "name"},
+		{messages.CodeBadRequest, "dibs.rpc.start." + strings.Repeat("x", 65), theStart(), "name"},
+		{messages.CodeBadRequest, "dibs.rpc.end", userAnd(`,"notes":"\u0000"`), "notes"},
+		{messages.CodeBadRequest, "dibs.rpc.renew", userAnd(`,"call_id":"` + id + `"`), "token"},
+		{messages.CodeBadRequest, "dibs.rpc.availability", `{"client_id":"x"}`, "client_id"},
+		{messages.CodeUserNotFound, "dibs.rpc.start", `{"user_id":"` + id + `","client_id":"` + id + `"}`, "user"},
+		{messages.CodeClientNotFound, "dibs.rpc.availability", `{"client_id":"` + id + `"}`, "client"},
+		{messages.CodeTooLarge, "dibs.rpc.end", userAnd(strings.Repeat(" ", 64<<10)), "64 KiB"},
+	} {
+		if answer := a.refused(tt.code, tt.subject, tt.body); !strings.Contains(string(answer.Data), tt.says) {
+			t.Errorf("%s: it says %s, not %q", tt.subject, answer.Data, tt.says)
+		}
+	}
+	a.refused(messages.CodeTooLarge, "dibs.rpc.start", theStart(), "X-Large", strings.Repeat("x", 17<<10))
+	for _, timeout := range []string{"", "x", "-1s", "0s"} {
+		a.refused(messages.CodeBadRequest, "dibs.rpc.start", theStart(), timeoutHeader, timeout)
+	}
+	for _, key := range []string{"", strings.Repeat("x", 256), "é"} {
+		a.refused(messages.CodeBadRequest, "dibs.rpc.start", theStart(), "Idempotency-Key", key)
+	}
+	a.refused(messages.CodeBadRequest, "dibs.rpc.start", theStart(), "Idempotency-Key", "a", "idempotency-key", "b")
+	if len(a.told().started) > 0 {
+		t.Error("the engine was asked")
+	}
+}
+
+// Every code of the engine comes as over HTTP, in the body and in the headers.
+func TestCodesOverNATS(t *testing.T) {
+	a := newAsking(t)
+	for _, code := range messages.Codes {
+		a.engine.set(func(e *engine) { e.says = messages.Answer{Code: code} })
+		a.refused(code, "dibs.rpc.start", theStart())
+	}
+	a.engine.set(func(e *engine) { e.says = messages.Answer{Code: "something new"} })
+	a.refused(messages.CodeInternal, "dibs.rpc.start", theStart())
+	a.engine.set(func(e *engine) {
+		e.says = messages.Answer{Code: messages.CodeClientBeingCalled, Caller: &messages.Caller{Name: "Ana Alvarez\r\nX: y"}}
+	})
+	got := a.refused(messages.CodeClientBeingCalled, "dibs.rpc.start", theStart())
+	if !strings.Contains(string(got.Data), `already being called by Ana Alvarez`) || got.Header.Get("Nats-Service-Error-Code") != "409" || got.Header.Get("X") != "" {
+		t.Errorf("%v %s", got.Header, got.Data)
+	}
+	a.engine.set(func(e *engine) { e.says = messages.Answer{Code: messages.CodeUnavailable} })
+	if got := a.refused(messages.CodeUnavailable, "dibs.rpc.start", theStart()); got.Header.Get("Retry-After") != "1" {
+		t.Errorf("%v", got.Header)
+	}
+	a.engine.set(func(e *engine) { e.panics = true })
+	if got := a.refused(messages.CodeInternal, "dibs.rpc.start", theStart()); strings.Contains(string(got.Data), "secret") {
+		t.Errorf("%s", got.Data)
+	}
+}
+
+// The scope of a key is the name that the server let the caller publish under.
+func TestKeysOverNATS(t *testing.T) {
+	a := newAsking(t)
+	a.granted("dibs.rpc.start", theStart(), "Idempotency-Key", "k")
+	a.granted("dibs.rpc.start", " "+theStart(), "idempotency-key", "k")
+	a.granted("dibs.rpc.start.floor-7", theStart(), "Idempotency-Key", "k")
+	a.granted("dibs.rpc.end", userAnd(""), "Idempotency-Key", "k")
+	first, again, other, end := a.told().started[0].Key, a.told().started[1].Key, a.told().started[2].Key, a.told().ended[0].Key
+	if *first != *again || first.Caller != "nats" || first.Value != "k" {
+		t.Errorf("a retry: %+v, then %+v", first, again)
+	}
+	if other.Caller != "nats:floor-7" || other.Digest != first.Digest {
+		t.Errorf("another caller: %+v", other)
+	}
+	if end.Digest == first.Digest {
+		t.Error("an end has the digest of a start")
+	}
+}
+
+func TestDeadlinesOverNATS(t *testing.T) {
+	a := newAsking(t)
+	a.granted("dibs.rpc.start", theStart())
+	if a.told().left > rpcTimeout || a.told().left < rpcTimeout-time.Second {
+		t.Errorf("without a header: %s", a.told().left)
+	}
+	a.granted("dibs.rpc.start", theStart(), timeoutHeader, "1h")
+	if a.told().left > rpcLongest || a.told().left < rpcTimeout {
+		t.Errorf("with an hour: %s", a.told().left)
+	}
+	a.engine.set(func(e *engine) { e.wait = make(chan struct{}) })
+	defer close(a.told().wait)
+	a.refused(messages.CodeOutcomeUnknown, "dibs.rpc.start", theStart(), timeoutHeader, "20ms")
+}
+
+// One request that waits holds up no other; beyond the limit they are refused
+// at once, and when the store is away all are.
+func TestOverloadOverNATS(t *testing.T) {
+	var reachable sync.Map
+	a := newAsking(t, func(c *ServiceConfig) {
+		c.MaxInFlight = 2
+		c.Reachable = func() bool { _, away := reachable.Load("away"); return !away }
+	})
+	a.engine.set(func(e *engine) { e.wait = make(chan struct{}) })
+	first := make(chan *nats.Msg, 2)
+	for range 2 {
+		go func() {
+			msg, err := a.nc.Request("dibs.rpc.start", []byte(theStart()), 20*time.Second)
+			if err != nil {
+				t.Error(err)
+			}
+			first <- msg
+		}()
+	}
+	waitFor(t, 10*time.Second, "both are in the engine", func() bool { return len(a.service.places) == 2 })
+	a.refused(messages.CodeOverloaded, "dibs.rpc.start", theStart())
+	a.refused(messages.CodeOverloaded, "dibs.rpc.availability", `{"client_id":"`+theClient.String()+`"}`)
+	close(a.told().wait)
+	for range 2 {
+		if msg := <-first; msg.Header.Get(micro.ErrorHeader) != "" {
+			t.Errorf("%v %s", msg.Header, msg.Data)
+		}
+	}
+	waitFor(t, 10*time.Second, "the places are free", func() bool { return len(a.service.places) == 0 })
+	a.granted("dibs.rpc.start", theStart())
+	reachable.Store("away", true)
+	a.refused(messages.CodeUnavailable, "dibs.rpc.start", theStart())
+}
+
+// Nobody can have us publish where they may not themselves.
+func TestAnswersGoToInboxesOnly(t *testing.T) {
+	a := newAsking(t)
+	sub, err := a.nc.SubscribeSync(">")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.nc.Publish("dibs.rpc.start", []byte(theStart())); err != nil {
+		t.Fatal(err)
+	}
+	for _, reply := range []string{"dibs.events.call.started.x.y", "dibs.rpc.end", "$JS.API.STREAM.DELETE.DIBS_EVENTS"} {
+		if err := a.nc.PublishRequest("dibs.rpc.start", reply, []byte(theStart())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.granted("dibs.rpc.start", theStart()) // was taken in after them
+	if len(a.told().started) != 1 {
+		t.Errorf("%d starts", len(a.told().started))
+	}
+	for n := 0; n < 6; n++ { // five requests, one answer
+		msg, err := sub.NextMsg(10 * time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if msg.Subject != "dibs.rpc.start" && !strings.HasPrefix(msg.Subject, "_INBOX.") {
+			t.Errorf("published on %s", msg.Subject)
+		}
+	}
+}
+
+// What was taken in is answered, what comes later is not.
+func TestStopOfAService(t *testing.T) {
+	a := newAsking(t)
+	a.engine.set(func(e *engine) { e.wait = make(chan struct{}) })
+	answered := make(chan *nats.Msg, 1)
+	go func() {
+		msg, err := a.nc.Request("dibs.rpc.start", []byte(theStart()), 20*time.Second)
+		if err != nil {
+			t.Error(err)
+		}
+		answered <- msg
+	}()
+	waitFor(t, 10*time.Second, "it is in the engine", func() bool { return len(a.service.places) == 1 })
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := a.service.Stop(short); err == nil {
+		t.Error("it stopped with a request under way")
+	}
+	close(a.told().wait)
+	stopService(t, a.service)
+	if msg := <-answered; msg == nil || msg.Header.Get(micro.ErrorHeader) != "" {
+		t.Errorf("%+v", msg)
+	}
+	if _, err := a.nc.Request("dibs.rpc.start", []byte(theStart()), 20*time.Second); err == nil {
+		t.Error("a stopped service answers")
+	}
+}
