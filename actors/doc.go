@@ -1,11 +1,11 @@
 // Package actors runs the claim engine on protoactor-go: the shells around the
-// pure state machines of packages user and client, the journals that commit in
+// pure state machines of packages user and client, the journal that commits in
 // groups, and the sweeper.
 //
 // # Model
 //
 // [System] is the way in. A command goes to the actor of its user, which asks
-// the actor of the client to reserve, hands its write to a journal, and answers
+// the actor of the client to reserve, hands its write to the journal, and answers
 // when the write is committed. Shells are thin: they decode a message, take a
 // step of the machine, and carry out the effects in order. They never block:
 // whatever takes time comes back as a message.
@@ -19,8 +19,9 @@
 //
 // # Ordering
 //
-// Between two actors, messages arrive in the order in which they were sent. All
-// writes about one client go through the same journal, one batch at a time.
+// Between two actors, messages arrive in the order in which they were sent. The
+// journal commits several batches at a time, but never two with writes about the
+// same client, and those in the order in which they came.
 //
 // # Failure
 //

@@ -11,10 +11,7 @@ import (
 	"github.com/dibs-calls/dibs/messages"
 )
 
-const (
-	maxBatch      = 1024
-	commitTimeout = 5 * time.Second
-)
+const commitTimeout = 5 * time.Second
 
 var errStalled = errors.New("a commit takes too long")
 
@@ -31,51 +28,45 @@ type written struct{ outcome messages.Outcome }
 // finish asks a journal to close done as soon as it has nothing left to write.
 type finish struct{ done chan struct{} }
 
-// batchDone tells a journal that its writer is free again.
-type batchDone struct{}
+// batchDone tells a journal that a batch is done, and its writer free again.
+type batchDone struct {
+	writer *writer
+	batch  []entry
+}
 
-// journal is the persistence actor. It collects writes while a batch is being
-// committed, and then commits them as one. Its fields are touched only by the
-// goroutine that runs its mailbox; batches are handed to the writer whole.
+// journal is the persistence actor. It collects writes while batches are being
+// committed, and hands them to writers, batch by batch. Its fields are touched only
+// by the goroutine that runs its mailbox; batches are handed to writers whole.
 type journal struct {
-	writer  *writer
-	waiting []entry
-	writing bool
+	batches *batches
+	free    []*writer
 	done    chan struct{} // of finish, if asked
 }
 
 func (j *journal) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case entry:
-		j.waiting = append(j.waiting, m)
+		j.batches.add(m)
 	case batchDone:
-		j.writing = false
+		j.batches.done(m.batch)
+		j.free = append(j.free, m.writer)
 	case finish:
 		j.done = m.done
 	default:
 		return
 	}
-	if j.writing {
-		return
+	for batch := j.batches.next(); batch != nil; batch = j.batches.next() {
+		last := len(j.free) - 1
+		j.free[last].batches <- batch // has room: one batch at a time
+		j.free = j.free[:last]
 	}
-	if len(j.waiting) == 0 {
-		if j.done != nil {
-			close(j.done)
-			j.done = nil
-		}
-		return
+	if j.done != nil && j.batches.idle() {
+		close(j.done)
+		j.done = nil
 	}
-	n := min(len(j.waiting), maxBatch)
-	batch := j.waiting[:n:n]
-	j.waiting = j.waiting[n:]
-	if len(j.waiting) == 0 {
-		j.waiting = nil
-	}
-	j.writing = true
-	j.writer.batches <- batch // has room: one batch at a time
 }
 
-// writer commits the batches of one journal, on a goroutine of its own.
+// writer commits batches of the journal, one at a time, on a goroutine of its own.
 type writer struct {
 	store    Journal
 	gate     *gate
@@ -94,7 +85,7 @@ func (w *writer) run() {
 		for i, e := range batch {
 			w.users.reply(e.to, written{outcome: outcomes[i]})
 		}
-		w.journal(batchDone{})
+		w.journal(batchDone{writer: w, batch: batch})
 	}
 }
 

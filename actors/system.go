@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"log/slog"
 	"sync"
@@ -27,10 +26,10 @@ type Config struct {
 	// several goroutines, in order for one client, and must be quick. Nil: nobody.
 	Committed func([]messages.Event)
 	Now       func() time.Time // nil: time.Now; must be monotonic
-	// Journals is how many batches may be committed at the same time; zero is four:
-	// enough to write one while others wait for the disk. A store with one writer
+	// Writers is how many batches may be committed at the same time; zero is two:
+	// enough to write one while the other waits for the disk. A store with one writer
 	// wants one.
-	Journals int
+	Writers int
 	// Shared says that other processes write to the same store. Then nothing is
 	// answered from memory: a refusal and a question about availability cost a
 	// read.
@@ -45,15 +44,15 @@ type Config struct {
 // System is the claim engine of one process: the way in for commands, and the
 // owner of all actors. Its methods are safe for concurrent use.
 type System struct {
-	config   Config
-	reader   Reader
-	now      func() time.Time
-	gate     *gate
-	workers  *workers
-	actors   *actor.ActorSystem
-	users    *directory
-	clients  *directory
-	journals []*journalRef
+	config  Config
+	reader  Reader
+	now     func() time.Time
+	gate    *gate
+	workers *workers
+	actors  *actor.ActorSystem
+	users   *directory
+	clients *directory
+	journal *journalRef
 
 	userLoads   *collector[load]
 	clientLooks *collector[look]
@@ -69,11 +68,11 @@ type System struct {
 	asks     sync.WaitGroup // callers being served; raised with mu held for reading
 }
 
-// journalRef is a journal actor with its writer.
+// journalRef is the journal actor with its writers.
 type journalRef struct {
 	root    *actor.RootContext
 	pid     *actor.PID
-	batches chan []entry
+	writers []*writer
 	writing sync.WaitGroup
 }
 
@@ -90,7 +89,9 @@ func (j *journalRef) stop(ctx context.Context) error {
 		err = ctx.Err()
 	}
 	_ = j.root.StopFuture(j.pid).Wait()
-	close(j.batches)
+	for _, w := range j.writers {
+		close(w.batches)
+	}
 	j.writing.Wait()
 	return err
 }
@@ -108,9 +109,7 @@ func NewSystem(c Config) *System {
 	s.clients = newDirectory(s.actors.Root, s.props("client", func() actor.Actor { return &clientShell{system: s} }))
 	s.userLoads = newCollector(maxBatch, s.loadUsers)
 	s.clientLooks = newCollector(maxBatch, s.lookUpClients)
-	for range c.Journals {
-		s.journals = append(s.journals, s.startJournal())
-	}
+	s.journal = s.startJournal()
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stopSweep = cancel
 	s.sweeping.Go(func() { s.sweep(ctx) })
@@ -127,8 +126,8 @@ func (c *Config) setDefaults() {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.Journals == 0 {
-		c.Journals = 4
+	if c.Writers == 0 {
+		c.Writers = 2
 	}
 	if c.SweepEvery == 0 {
 		c.SweepEvery = time.Second
@@ -151,23 +150,23 @@ func (s *System) supervise(kind string) actor.SupervisorStrategy {
 }
 
 func (s *System) startJournal() *journalRef {
-	ref := &journalRef{root: s.actors.Root, batches: make(chan []entry, 1)}
-	w := &writer{
-		store: s.config.Journal, gate: s.gate, observer: s.config.Observer, users: s.users,
-		tell: s.config.Committed, journal: ref.send, batches: ref.batches,
+	ref := &journalRef{root: s.actors.Root}
+	j := &journal{batches: newBatches(s.config.Writers)}
+	for range s.config.Writers {
+		w := &writer{
+			store: s.config.Journal, gate: s.gate, observer: s.config.Observer, users: s.users,
+			tell: s.config.Committed, journal: ref.send, batches: make(chan []entry, 1),
+		}
+		j.free, ref.writers = append(j.free, w), append(ref.writers, w)
 	}
 	ref.pid = s.actors.Root.Spawn(actor.PropsFromProducer(
-		func() actor.Actor { return &journal{writer: w} },
+		func() actor.Actor { return j }, // what it has collected outlives a panic
 		actor.WithGuardian(s.supervise("journal")), actor.WithDispatcher(s.workers),
 	))
-	ref.writing.Go(w.run)
+	for _, w := range ref.writers {
+		ref.writing.Go(w.run)
+	}
 	return ref
-}
-
-// journalOf names the journal for a write: all writes about one client go
-// through the same one.
-func (s *System) journalOf(w messages.Write) *journalRef {
-	return s.journals[int(binary.BigEndian.Uint16(w.Client.UUID[14:]))%len(s.journals)]
 }
 
 // StartCall claims a client. See [messages.StartCall].
@@ -277,7 +276,7 @@ func (s *System) enter() bool {
 }
 
 // Stop refuses new commands, waits until those under way are answered or ctx
-// ends, commits what the journals still have, and stops everything. It can be
+// ends, commits what the journal still has, and stops everything. It can be
 // repeated: another call waits for the first as long as its own ctx allows, and
 // returns what that one returns.
 func (s *System) Stop(ctx context.Context) error {
@@ -304,9 +303,7 @@ func (s *System) stop(ctx context.Context) error {
 	err := s.drain(ctx)
 	s.userLoads.close()
 	s.clientLooks.close()
-	for _, j := range s.journals {
-		err = errors.Join(err, j.stop(ctx))
-	}
+	err = errors.Join(err, s.journal.stop(ctx))
 	s.gate.close()
 	s.actors.Shutdown()
 	s.workers.stop()

@@ -84,7 +84,7 @@ func (s *userShell) carryOut(e user.Effect) {
 		s.system.userLoads.add(load{user: s.state.User, to: s.place, incarnation: s.incarnation})
 	case user.Commit:
 		s.place.writing = true
-		s.system.journalOf(e.Write).send(entry{write: e.Write, to: s.place})
+		s.system.journal.send(entry{write: e.Write, to: s.place})
 	case user.Reply:
 		e.To.(*ask[messages.Answer]).answer(e.Answer)
 	case user.ToClient:

@@ -9,7 +9,8 @@ import (
 
 // Client asks one dibs. Make one with [New] or [OverNATS] and share it.
 type Client struct {
-	via transport
+	via  transport
+	wall func() time.Time // the clock on the wall; nil: the machine's
 }
 
 // transport carries requests. Its errors are of type *Error, or stand for an
@@ -18,9 +19,9 @@ type transport interface {
 	// do sends one request, once, and returns the body of the answer.
 	do(ctx context.Context, r *request) ([]byte, error)
 	// watch follows live events from behind position after, until ctx ends,
-	// something breaks, or take returns false. It calls ready once it follows,
-	// with the position at which it begins if that is known.
-	watch(ctx context.Context, after string, ready func(position string), take func(Event) bool) error
+	// something breaks, or ready or take returns false. It calls ready once it
+	// follows, with the position at which it begins if that is known.
+	watch(ctx context.Context, after string, ready func(position string) bool, take func(Event) bool) error
 	close()
 }
 
@@ -51,6 +52,7 @@ type StartOption func(*startOptions)
 type startOptions struct {
 	lease time.Duration
 	key   string
+	named bool // the caller gave the key
 }
 
 // Lease is how long the call may go on without being renewed: a second to a
@@ -69,9 +71,14 @@ func roundUp(d time.Duration) time.Duration {
 
 // IdempotencyKey names the start, with one to 255 printable ASCII characters:
 // the same key gives the first answer again for a day, also to another process.
-// Without it, each start has a key of its own.
+// Without it, each start has a key of its own, which [Error.IdempotencyKey]
+// tells.
+//
+// Whoever has the key has the call. Two programs that live at the same time and
+// use one key both hold the same claim, and both may dial: make the key of
+// something that only one of them works on, as a job of a queue.
 func IdempotencyKey(key string) StartOption {
-	return func(o *startOptions) { o.key = key }
+	return func(o *startOptions) { o.key, o.named = key, true }
 }
 
 func started(opts []StartOption) startOptions {
@@ -86,7 +93,10 @@ func started(opts []StartOption) startOptions {
 // empty user is the one that the token belongs to, which an API key is not.
 //
 // Errors: [CodeClientBeingCalled] with who does, [CodeUserOnCall] with the call,
-// [CodeUserNotFound], [CodeClientNotFound], and those of every request.
+// [CodeUserNotFound], [CodeClientNotFound], and those of every request. With
+// [CodeOutcomeUnknown] the call may have been started; then it blocks the client
+// until its lease runs out, which without [Lease] is two hours. To find out,
+// start again with the same key ([Error.IdempotencyKey]).
 func (c *Client) Start(ctx context.Context, user, client string, opts ...StartOption) (Call, error) {
 	call, _, err := c.start(ctx, user, client, started(opts))
 	return call, err
@@ -94,14 +104,22 @@ func (c *Client) Start(ctx context.Context, user, client string, opts ...StartOp
 
 // start also returns when the request was sent first: the lease cannot have
 // begun before.
-func (c *Client) start(ctx context.Context, user, client string, o startOptions) (Call, time.Time, error) {
-	if o.key == "" {
+func (c *Client) start(ctx context.Context, user, client string, o startOptions) (Call, moment, error) {
+	switch {
+	case !o.named:
 		o.key = rand.Text()
+	case o.key == "" || len(o.key) > maxKey || !printable(o.key):
+		return Call{}, moment{}, badRequest("The idempotency key must be one to %d printable ASCII characters.", maxKey)
 	}
 	in := change{UserID: user, ClientID: client, LeaseSeconds: int64(o.lease / time.Second)}
-	sent := time.Now()
+	sent := c.now()
 	call, err := c.call(ctx, "start", in, o.key)
-	return call, sent, err
+	if err != nil {
+		e := *asError(err)
+		e.IdempotencyKey = o.key
+		return Call{}, sent, &e
+	}
+	return call, sent, nil
 }
 
 // Renew lets a call go on for lease from now; zero: as long as when it was
@@ -109,6 +127,9 @@ func (c *Client) start(ctx context.Context, user, client string, o startOptions)
 //
 // Errors: [CodeCallOver], and those of every request.
 func (c *Client) Renew(ctx context.Context, call Call, lease time.Duration) (Call, error) {
+	if call.ID == "" || call.Token < 1 {
+		return Call{}, badRequest("A renewal names a call, by its ID and its Token.")
+	}
 	return c.call(ctx, "renew", renewal(call, lease), "")
 }
 
@@ -118,11 +139,19 @@ func renewal(call Call, lease time.Duration) change {
 }
 
 // End ends a call. Ending one that is over already is no error, so it can be
-// repeated; it never ends another call than this one.
+// repeated; it never ends another call than this one, and one without an ID is
+// [CodeBadRequest].
 func (c *Client) End(ctx context.Context, call Call, outcome Outcome) error {
+	if call.ID == "" {
+		return badRequest("An end names a call, by its ID.")
+	}
 	in := change{UserID: call.UserID, CallID: call.ID, Token: call.Token,
 		Disposition: outcome.Disposition, Notes: outcome.Notes}
-	return c.ask(ctx, newRequest("end", in, rand.Text()), nil)
+	body, err := c.ask(ctx, newRequest("end", in, rand.Text()))
+	if err != nil {
+		return err
+	}
+	return ended(body)
 }
 
 // Availability says whether client can be called now, from the claim itself:
@@ -131,18 +160,22 @@ func (c *Client) End(ctx context.Context, call Call, outcome Outcome) error {
 //
 // Errors: [CodeClientNotFound], and those of every request.
 func (c *Client) Availability(ctx context.Context, client string) (Availability, error) {
-	var a Availability
 	r := newRequest("availability", change{ClientID: client}, "")
 	r.client = client
-	err := c.ask(ctx, r, &a)
-	return a, err
+	body, err := c.ask(ctx, r)
+	if err != nil {
+		return Availability{}, err
+	}
+	return available(body)
 }
 
 // call asks for a change of calls that answers with a call.
 func (c *Client) call(ctx context.Context, verb string, in change, key string) (Call, error) {
-	var out struct{ Call Call }
-	err := c.ask(ctx, newRequest(verb, in, key), &out)
-	return out.Call, err
+	body, err := c.ask(ctx, newRequest(verb, in, key))
+	if err != nil {
+		return Call{}, err
+	}
+	return granted(body, in)
 }
 
 func newRequest(verb string, in change, key string) *request {

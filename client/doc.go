@@ -13,7 +13,7 @@
 //	}
 //	…
 //	outcome := dial(held.Context(), lead) // hangs up when the context ends
-//	err = held.End(ctx, client.Outcome{Disposition: outcome})
+//	err = held.End(context.WithoutCancel(ctx), client.Outcome{Disposition: outcome})
 //
 // # Claims
 //
@@ -21,10 +21,13 @@
 // ends, by [Client.End] or because its lease ran out. [Client.Hold] renews the
 // lease in the background for as long as the program lives, so the lease can be
 // short, and a dialer that crashes blocks nobody for longer. [Held.Context] is
-// cancelled when the claim is lost. A program that can be suspended for longer
-// than the lease (a virtual machine that is moved) learns of the loss only when
-// it goes on; where that matters, give [Call.Token] along, which rises with each
-// call of a client.
+// cancelled when the claim is lost. A program that was suspended for longer than
+// the lease (a virtual machine that is moved) learns of the loss within a second
+// after it goes on, by the wall clock. Where that second matters, give
+// [Call.Token] along, which rises with each call of a client.
+//
+// The context of [Client.Hold] is that of the program. It may have ended when the
+// call is: [Held.End] is sent all the same.
 //
 // # Failures
 //
@@ -32,12 +35,16 @@
 // its context allows (30 seconds, if that has no deadline). A request that
 // changes something keeps its idempotency key, so that it takes effect once,
 // however often it was sent; renewals need none, because they name the call and
-// its token. Errors are of type [*Error] and match a [Code]:
+// its token. One attempt has a third of the time that is left, so a deadline
+// should leave room for some. An answer that is not what was asked for counts as
+// none ([CodeInternal]): it may be of something that stands before dibs. Errors are of type [*Error] and match a [Code]:
 //
 //	errors.Is(err, client.CodeUserOnCall)
 //
 // [CodeOutcomeUnknown] means that the answer did not come in time: the call may
-// have been started or not. If it was, it ends by its lease.
+// have been started or not. If it was, it ends by its lease, which for a
+// [Client.Start] without [Lease] is two hours. A start with the same key
+// ([Error.IdempotencyKey]) says what came of it.
 //
 // A Client is safe for concurrent use.
 package client

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -45,7 +46,9 @@ const (
 	// CodeUnavailable: the server or its store cannot be reached; nothing was
 	// done.
 	CodeUnavailable Code = "unavailable"
-	// CodeOutcomeUnknown: no answer came. It may have been done or not.
+	// CodeOutcomeUnknown: no answer came. It may have been done or not. A call
+	// that may have been started ends by its lease at the latest: two hours after
+	// a start without [Lease].
 	CodeOutcomeUnknown Code = "outcome_unknown"
 	// CodeInternal: a defect of the server.
 	CodeInternal Code = "internal"
@@ -53,6 +56,17 @@ const (
 
 // Error implements error.
 func (c Code) Error() string { return string(c) }
+
+// known reports whether this package has heard of the code.
+func (c Code) known() bool {
+	switch c {
+	case CodeBadRequest, CodeTooLarge, CodeUnauthenticated, CodeForbidden, CodeNotFound, CodeMethodNotAllowed,
+		CodeUserNotFound, CodeClientNotFound, CodeUserOnCall, CodeClientBeingCalled, CodeCallOver, CodeEmailTaken,
+		CodeKeyReused, CodeRateLimited, CodeOverloaded, CodeUnavailable, CodeOutcomeUnknown, CodeInternal:
+		return true
+	}
+	return false
+}
 
 // temporary reports whether the same request may succeed a moment later.
 func (c Code) temporary() bool {
@@ -69,6 +83,9 @@ type Error struct {
 	Sentence string  // for a person
 	Caller   *Caller // with CodeClientBeingCalled: who is calling
 	Call     *Call   // with CodeUserOnCall: the call in the way
+	// IdempotencyKey is that of a start or a hold: if its outcome is unknown, a
+	// start with this key says what came of it.
+	IdempotencyKey string
 
 	retryAfter time.Duration // as the server asked
 	final      bool          // trying again would not help
@@ -106,6 +123,11 @@ func lost(err error) *Error {
 // unreachable is a request that did not leave.
 func unreachable(err error) *Error {
 	return &Error{Code: CodeUnavailable, Sentence: "dibs cannot be reached.", cause: err}
+}
+
+// badRequest is for what is wrong before anything is sent.
+func badRequest(format string, args ...any) *Error {
+	return &Error{Code: CodeBadRequest, Sentence: fmt.Sprintf(format, args...)}
 }
 
 // asError returns err as an *Error; what is none is an answer that did not come.

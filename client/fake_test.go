@@ -34,6 +34,8 @@ type store struct {
 
 	mu      sync.Mutex
 	down    bool
+	lose    string // verb of the next request whose answer gets lost
+	waits   *Error // what renewals are told instead, if anything
 	call    Call
 	expires time.Time // of the claim; zero: there is none
 	answers map[string][]byte
@@ -80,10 +82,24 @@ func (s *store) do(ctx context.Context, r *request) ([]byte, error) {
 		return nil, lost(ctx.Err())
 	}
 	body, err := s.serve(r)
+	if s.loses(r.verb) {
+		<-ctx.Done()
+		return nil, lost(ctx.Err())
+	}
 	if !s.travel(ctx) {
 		return nil, lost(ctx.Err())
 	}
 	return body, err
+}
+
+func (s *store) loses(verb string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lose != verb {
+		return false
+	}
+	s.lose = ""
+	return true
 }
 
 func (s *store) serve(r *request) ([]byte, error) {
@@ -106,6 +122,9 @@ func (s *store) serve(r *request) ([]byte, error) {
 		s.call = Call{ID: "call", UserID: in.UserID, ClientID: in.ClientID, Token: s.call.Token + 1}
 		s.expires = time.Now().Add(lease)
 	case "renew":
+		if s.waits != nil {
+			return nil, s.waits
+		}
 		if !time.Now().Before(s.expires) || in.Token != s.call.Token {
 			return nil, &Error{Code: CodeCallOver, Sentence: "This call is over."}
 		}
@@ -116,12 +135,12 @@ func (s *store) serve(r *request) ([]byte, error) {
 		s.expires = time.Time{}
 	}
 	s.call.LeaseExpiresAt = s.expires
-	body, err := json.Marshal(map[string]Call{"call": s.call})
+	body, err := json.Marshal(map[string]any{"call": s.call, "user": User{ID: in.UserID}})
 	if r.key != "" {
 		s.answers[r.key] = body
 	}
 	return body, err
 }
 
-func (s *store) watch(context.Context, string, func(string), func(Event) bool) error { return nil }
-func (s *store) close()                                                              {}
+func (s *store) watch(context.Context, string, func(string) bool, func(Event) bool) error { return nil }
+func (s *store) close()                                                                   {}

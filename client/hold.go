@@ -8,9 +8,18 @@ import (
 	"time"
 )
 
-// DefaultHoldLease is the lease of a hold that names none. A dialer that
-// crashes blocks the client for that long.
-const DefaultHoldLease = 30 * time.Second
+const (
+	// DefaultHoldLease is the lease of a hold that names none. A dialer that
+	// crashes blocks the client for that long.
+	DefaultHoldLease = 30 * time.Second
+
+	// renewLeast is the shortest that an attempt to renew may take.
+	renewLeast = 200 * time.Millisecond
+	// clockEvery is how often the wall clock is looked at.
+	clockEvery = time.Second
+	// endGrace is for an end whose context has ended already.
+	endGrace = 5 * time.Second
+)
 
 // Held is a claim that is renewed in the background. Its methods are safe for
 // concurrent use.
@@ -26,8 +35,8 @@ type Held struct {
 
 	mu      sync.Mutex
 	call    Call
-	ends    time.Time   // when the lease runs out at the earliest, by our clock
-	expiry  *time.Timer // fires at ends
+	ends    moment      // a tenth before the lease runs out at the earliest
+	watch   *time.Timer // looks at the clocks, at ends or before
 	failure error       // of the last renewal, if it failed
 }
 
@@ -36,63 +45,72 @@ type Held struct {
 // [Client.Start].
 //
 // The claim counts as lost when the server says that the call is over (an
-// administrator ended it, the user began another call), or when the lease could
-// have run out: by our own monotonic clock, measured from before the request
-// that set it was sent, so that it is never later than the server's. Then the
-// context of the held claim is cancelled.
+// administrator ended it, the user began another call), or when nine tenths of
+// the lease have passed without a renewal; the last tenth is for hanging up. It
+// is measured from before the request that set it was sent, so that it is never
+// later than the server's, and by two clocks: Go's own stands still while the
+// machine is suspended, the one on the wall does not. Then the context of the
+// held claim is cancelled: after a suspension, within a second. (So it is when
+// somebody sets the clock ahead.)
 //
 // With an [IdempotencyKey] that was used before, by a program that crashed, the
 // call of then is taken up again, if it is still in progress: else the error is
-// [CodeCallOver].
+// [CodeCallOver]. If that program lives after all, both hold the claim.
 func (c *Client) Hold(ctx context.Context, user, client string, opts ...StartOption) (*Held, error) {
 	o := started(opts)
 	if o.lease == 0 {
 		o.lease = DefaultHoldLease
 	}
-	named := o.key != ""
 	call, sent, err := c.start(ctx, user, client, o)
 	if err != nil {
 		return nil, err
 	}
 	// The answer to a key that was used before may be an old one, and one that
 	// took many tries may leave little of the lease.
-	if named || time.Since(sent) > o.lease/3 {
+	if o.named || sent.add(o.lease/3).left(c.now()) < 0 {
 		if call, sent, err = c.renewNow(ctx, call, o.lease); err != nil {
 			return nil, err
 		}
 	}
-	h := &Held{client: c, lease: o.lease, call: call, ends: sent.Add(o.lease), done: make(chan struct{})}
+	h := &Held{client: c, lease: o.lease, call: call, ends: endOf(sent, o.lease), done: make(chan struct{})}
 	h.ctx, h.cancel = context.WithCancelCause(ctx)
 	h.stopping, h.stop = context.WithCancel(h.ctx)
-	h.expiry = time.AfterFunc(time.Until(h.ends), h.ranOut)
+	h.mu.Lock()
+	h.watch = time.AfterFunc(0, h.lookAtClocks)
+	h.mu.Unlock()
 	go h.renew(sent)
 	return h, nil
 }
 
+// endOf is when a holder stops to rely on a lease.
+func endOf(sent moment, lease time.Duration) moment { return sent.add(lease - lease/10) }
+
 // renewNow renews once, and returns when it was sent.
-func (c *Client) renewNow(ctx context.Context, call Call, lease time.Duration) (Call, time.Time, error) {
+func (c *Client) renewNow(ctx context.Context, call Call, lease time.Duration) (Call, moment, error) {
 	if _, bounded := ctx.Deadline(); !bounded {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, patience)
 		defer cancel()
 	}
 	for n := 0; ; n++ {
-		renewed, sent, err := c.renewOnce(ctx, call, lease)
+		renewed, sent, err := c.renewOnce(ctx, call, lease, share(ctx))
 		if err == nil || !asError(err).temporary() || !pause(ctx, asError(err).retryAfter+backoff(n)) {
 			return renewed, sent, err
 		}
 	}
 }
 
-func (c *Client) renewOnce(ctx context.Context, call Call, lease time.Duration) (Call, time.Time, error) {
-	sent := time.Now()
-	body, err := c.attempt(ctx, newRequest("renew", renewal(call, lease), ""))
+func (c *Client) renewOnce(ctx context.Context, call Call, lease, limit time.Duration) (Call, moment, error) {
+	in, sent := renewal(call, lease), c.now()
+	body, err := c.attempt(ctx, newRequest("renew", in, ""), limit)
 	if err != nil {
 		return call, sent, asError(err)
 	}
-	var out struct{ Call Call }
-	err = decode(body, &out)
-	return out.Call, sent, err
+	renewed, err := granted(body, in)
+	if err != nil {
+		return call, sent, err
+	}
+	return renewed, sent, nil
 }
 
 // Call is the call as the server last described it.
@@ -109,12 +127,21 @@ func (h *Held) Context() context.Context { return h.ctx }
 // End ends the call, and the renewals. It is nil also for a claim that is over
 // already, except when it was lost before: then it says so, after having freed
 // the client where that was still needed. It can be repeated.
+//
+// A program that stops ends its calls with a context that has ended: the end is
+// sent all the same, and tried for up to five seconds. A context that ends
+// meanwhile breaks it off, and leaves the client to the lease; to be sure, give
+// it one of its own ([context.WithoutCancel], with a timeout).
 func (h *Held) End(ctx context.Context, outcome Outcome) error {
 	h.stop()
 	<-h.done
 	wasLost := context.Cause(h.ctx)
-	h.expiry.Stop()
 	h.cancel(nil)
+	if ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), endGrace)
+		defer cancel()
+	}
 	if err := h.client.End(ctx, h.Call(), outcome); err != nil {
 		return err
 	}
@@ -126,30 +153,25 @@ func (h *Held) End(ctx context.Context, outcome Outcome) error {
 
 // renew renews the lease each time that a third of it has passed, until the
 // claim is ended or lost.
-func (h *Held) renew(sent time.Time) {
+func (h *Held) renew(sent moment) {
 	defer close(h.done)
 	defer h.stop()
-	next := sent.Add(h.third())
-	for failed := 0; ; {
-		if !sleepUntil(h.stopping, next) {
-			h.leave()
-			return
-		}
-		ctx, cancel := context.WithDeadline(h.stopping, h.until())
-		call, sent, err := h.client.renewOnce(ctx, h.Call(), h.lease)
-		cancel()
+	next := sent.steady.Add(h.third())
+	for failed := 0; sleepUntil(h.stopping, next); {
+		// Neither an attempt whose answer is lost nor a pause that the server asks
+		// for may cost more than a part of what is left.
+		call, sent, err := h.client.renewOnce(h.stopping, h.Call(), h.lease, third(h.left(), renewLeast))
 		switch {
 		case err == nil:
 			h.renewed(call, sent)
-			failed, next = 0, sent.Add(h.third())
+			failed, next = 0, sent.steady.Add(h.third())
 		case errors.Is(err, CodeCallOver):
-			h.expiry.Stop()
 			h.cancel(err)
 			return
 		default:
 			// Whatever it is, it may pass before the lease has run out.
 			h.failed(err)
-			next = time.Now().Add(asError(err).retryAfter + backoff(failed))
+			next = time.Now().Add(min(asError(err).retryAfter+backoff(failed), max(h.left()/3, renewLeast/4)))
 			failed++
 		}
 	}
@@ -159,19 +181,17 @@ func (h *Held) renew(sent time.Time) {
 // started together do not renew together.
 func (h *Held) third() time.Duration { return h.lease/3 - rand.N(h.lease/15) }
 
-func (h *Held) until() time.Time {
+// left is how long the claim can be relied on.
+func (h *Held) left() time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.ends
+	return h.ends.left(h.client.now())
 }
 
-func (h *Held) renewed(call Call, sent time.Time) {
+func (h *Held) renewed(call Call, sent moment) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.call, h.ends, h.failure = call, sent.Add(h.lease), nil
-	if h.ctx.Err() == nil {
-		h.expiry.Reset(time.Until(h.ends))
-	}
+	h.call, h.ends, h.failure = call, endOf(sent, h.lease), nil
 }
 
 func (h *Held) failed(err error) {
@@ -180,21 +200,19 @@ func (h *Held) failed(err error) {
 	h.failure = err
 }
 
-// ranOut cancels when the lease may have run out.
-func (h *Held) ranOut() {
+// lookAtClocks cancels when the lease may have run out by one of them, and looks
+// again later if not.
+func (h *Held) lookAtClocks() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if time.Until(h.ends) > 0 {
-		return // renewed while the timer fired; it was set again
+	if h.ctx.Err() != nil {
+		return
+	}
+	if left := h.ends.left(h.client.now()); left > 0 {
+		h.watch.Reset(min(left, clockEvery))
+		return
 	}
 	h.cancel(&Error{Code: CodeCallOver, Sentence: "The lease ran out before it could be renewed.", cause: h.failure})
-}
-
-// leave stops the clock when the context of Hold has ended.
-func (h *Held) leave() {
-	if h.ctx.Err() != nil {
-		h.expiry.Stop()
-	}
 }
 
 // sleepUntil is false if ctx ends before.

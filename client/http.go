@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +21,11 @@ const (
 	// idlePerHost: a fleet's requests share connections instead of making new
 	// ones, which the default of two would have them do.
 	idlePerHost = 256
+	// A connection that carries nothing any more is found out within the time of
+	// a short lease: over HTTP/2 all requests share one, and giving up a request
+	// does not close it.
+	pingAfter  = 3 * time.Second
+	pingWithin = 2 * time.Second
 )
 
 // Option is an option of [New] and [OverNATS].
@@ -37,11 +43,19 @@ func APIKey(key string) Option { return func(o *options) { o.token = key } }
 
 // HTTPClient is used instead of one of our own: with certificates, a proxy, or
 // tracing. It should allow as many idle connections as there are calls at a
-// time, and its Timeout, if it has one, ends streams of live events too.
+// time, and its Timeout, if it has one, ends streams of live events too. Over
+// HTTP/2 its transport should send pings, or it stays on a connection that is
+// dead:
+//
+//	transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: 3 * time.Second, PingTimeout: 2 * time.Second}
+//
+// Its CheckRedirect is not asked: no redirect is followed.
 func HTTPClient(c *http.Client) Option { return func(o *options) { o.http = c } }
 
 // New returns a client of the server at address, such as
-// https://dibs.example.com. Nothing is sent yet.
+// https://dibs.example.com. Nothing is sent yet. Redirects are not followed,
+// because that would turn a start into a question: give the address where they
+// lead to.
 func New(address string, opts ...Option) (*Client, error) {
 	var o options
 	for _, opt := range opts {
@@ -54,12 +68,22 @@ func New(address string, opts ...Option) (*Client, error) {
 	if (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" {
 		return nil, fmt.Errorf("dibs: %q is not the address of a server: give one such as https://dibs.example.com", address)
 	}
-	t := &httpTransport{base: strings.TrimRight(base.String(), "/"), token: o.token, client: o.http}
-	if t.client == nil {
-		own := http.DefaultTransport.(*http.Transport).Clone()
-		own.MaxIdleConns, own.MaxIdleConnsPerHost = 0, idlePerHost
-		t.client, t.own = &http.Client{Transport: own}, own
+	switch {
+	case o.as != "":
+		return nil, errors.New("dibs: As is for OverNATS: over HTTP the API key says who we are")
+	case !sendable(o.token): // it must not be said
+		return nil, errors.New("dibs: the API key has a control character: is there a line break at its end?")
 	}
+	t := &httpTransport{base: strings.TrimRight(base.String(), "/"), token: o.token}
+	if o.http != nil {
+		t.client = *o.http
+	} else {
+		t.own = http.DefaultTransport.(*http.Transport).Clone()
+		t.own.MaxIdleConns, t.own.MaxIdleConnsPerHost = 0, idlePerHost
+		t.own.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingWithin}
+		t.client.Transport = t.own
+	}
+	t.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Client{via: t}, nil
 }
 
@@ -67,8 +91,8 @@ func New(address string, opts ...Option) (*Client, error) {
 type httpTransport struct {
 	base   string
 	token  string
-	client *http.Client
-	own    *http.Transport // nil: the client is the caller's
+	client http.Client
+	own    *http.Transport // nil: it is the caller's
 }
 
 func (t *httpTransport) close() {
@@ -89,9 +113,9 @@ func (t *httpTransport) do(ctx context.Context, r *request) ([]byte, error) {
 	if r.key != "" {
 		req.Header.Set("Idempotency-Key", r.key)
 	}
-	resp, err := t.client.Do(req)
+	resp, err := t.send(req)
 	if err != nil {
-		return nil, connectionError(err)
+		return nil, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -118,11 +142,36 @@ func (t *httpTransport) request(ctx context.Context, method, path string, body [
 	return req, nil
 }
 
+// send returns the answer, whatever it says.
+func (t *httpTransport) send(req *http.Request) (*http.Response, error) {
+	for name, values := range req.Header {
+		if !sendable(strings.Join(values, "")) { // or it would look as if the server were away
+			return nil, badRequest("%s has a control character, which no header may have.", name)
+		}
+	}
+	resp, err := t.client.Do(req)
+	if err != nil {
+		return nil, connectionError(err)
+	}
+	return resp, nil
+}
+
+// sendable reports whether s can be the value of a header.
+func sendable(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) < 0
+}
+
 // connectionError tells a request that never left from an answer that did not
-// come.
+// come, and what may pass from what somebody has to set right.
 func connectionError(err error) *Error {
 	var dial *net.OpError
-	if errors.As(err, &dial) && dial.Op == "dial" {
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &certificate), errors.Is(err, http.ErrSchemeMismatch):
+		e := unreachable(err)
+		e.final = true
+		return e
+	case errors.As(err, &dial) && dial.Op == "dial":
 		return unreachable(err)
 	}
 	return lost(err)
@@ -131,24 +180,37 @@ func connectionError(err error) *Error {
 // refusal reads an answer that is not a success.
 func refusal(resp *http.Response, body []byte) *Error {
 	e := parseRefusal(body)
-	if e.Code == "" { // something in between, which does not know what became of it
-		e.Sentence = "The server answered " + resp.Status + "."
-		e.Code = CodeInternal
-		switch resp.StatusCode {
-		case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-			e.Code = CodeOutcomeUnknown
-		case http.StatusUnauthorized:
-			e.Code = CodeUnauthenticated
-		case http.StatusForbidden:
-			e.Code = CodeForbidden
-		case http.StatusNotFound:
-			e.Code = CodeNotFound
-		case http.StatusTooManyRequests:
-			e.Code = CodeRateLimited
+	switch code := codeOf(resp.StatusCode); {
+	case e.Code == "": // something in between, which does not know what became of it
+		e.Code, e.Sentence = code, "The server answered "+resp.Status+"."
+		if to := resp.Header.Get("Location"); code == CodeNotFound && to != "" {
+			e.Sentence = "The server answered " + resp.Status + ", to " + to + ": redirects are not followed."
 		}
+	case !e.Code.known() && code.temporary(): // its code is not one of ours
+		e.Code = code
 	}
 	e.retryAfter = retryAfter(resp.Header.Get("Retry-After"))
 	return e
+}
+
+// codeOf is what a status means of which nothing more is known.
+func codeOf(status int) Code {
+	switch status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return CodeOutcomeUnknown
+	case http.StatusUnauthorized:
+		return CodeUnauthenticated
+	case http.StatusForbidden:
+		return CodeForbidden
+	case http.StatusNotFound:
+		return CodeNotFound
+	case http.StatusTooManyRequests:
+		return CodeRateLimited
+	}
+	if status/100 == 3 {
+		return CodeNotFound
+	}
+	return CodeInternal
 }
 
 // parseRefusal reads the body that every refusal of dibs has. Without a code it

@@ -16,17 +16,23 @@ const (
 	// headRoom is how much earlier than we the server gives up, so that its
 	// answer still arrives.
 	headRoom = 100 * time.Millisecond
+	maxName  = 64
 )
 
 // As is the name under which requests are sent over NATS: at the end of each
 // subject (dibs.rpc.start.floor7). A NATS server that lets each dialer publish
 // under its own name alone keeps their idempotency keys apart. It has letters,
-// digits, '-' and '_'.
+// digits, '-' and '_', at most 64 of them.
 func As(name string) Option { return func(o *options) { o.as = name } }
 
 // OverNATS returns a client that asks over nc, which the caller closes. Where
 // several users share an account of the server, give the connection an inbox of
 // its own ([nats.CustomInboxPrefix]).
+//
+// The connection should be made with nats.MaxReconnects(-1), so that it is there
+// again however long NATS was away, and with nats.ReconnectBufSize(-1): else a
+// request that was made in the moment when the connection broke is sent when it
+// is back, when whoever asked may have given up.
 func OverNATS(nc *nats.Conn, opts ...Option) (*Client, error) {
 	var o options
 	for _, opt := range opts {
@@ -35,8 +41,8 @@ func OverNATS(nc *nats.Conn, opts ...Option) (*Client, error) {
 	if o.token != "" || o.http != nil {
 		return nil, errors.New("dibs: APIKey and HTTPClient are for New: over NATS the connection says who we are")
 	}
-	if strings.ContainsAny(o.as, ".*> \t\r\n") {
-		return nil, fmt.Errorf("dibs: the name %q cannot stand in a subject", o.as)
+	if !isName(o.as) {
+		return nil, fmt.Errorf("dibs: the name %q is not one: give at most %d letters, digits, '-' and '_'", o.as, maxName)
 	}
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -49,6 +55,17 @@ func OverNATS(nc *nats.Conn, opts ...Option) (*Client, error) {
 	return &Client{via: t}, nil
 }
 
+// isName reports whether requests may be sent under s; an empty one is none.
+func isName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return len(s) <= maxName
+}
+
 // natsTransport carries requests over NATS.
 type natsTransport struct {
 	nc     *nats.Conn
@@ -59,19 +76,23 @@ type natsTransport struct {
 func (t *natsTransport) close() {}
 
 func (t *natsTransport) do(ctx context.Context, r *request) ([]byte, error) {
+	if !t.nc.IsConnected() && !t.nc.IsClosed() {
+		return nil, unreachable(nats.ErrDisconnected) // it would be sent later, when nobody wants it any more
+	}
 	msg := nats.NewMsg(rpcPrefix + r.verb + t.suffix)
 	msg.Data = r.body
 	if r.key != "" {
 		msg.Header.Set("Idempotency-Key", r.key)
 	}
 	if deadline, ok := ctx.Deadline(); ok {
-		left := max(time.Until(deadline)-headRoom, time.Millisecond)
+		left := time.Until(deadline)
+		left = max(left-min(headRoom, left/2), time.Millisecond)
 		msg.Header.Set("Dibs-Timeout", left.Round(time.Millisecond).String())
 	}
 	before := t.nc.LastError()
 	answer, err := t.nc.RequestMsgWithContext(ctx, msg)
 	if err != nil {
-		return nil, t.failure(err, t.denied(before, msg.Subject))
+		return nil, t.failure(err, t.denied(before, `"`+msg.Subject+`"`))
 	}
 	if answer.Header.Get("Nats-Service-Error") == "" {
 		return answer.Data, nil
@@ -99,14 +120,14 @@ func (t *natsTransport) failure(err, denied error) *Error {
 	return lost(err)
 }
 
-// denied finds out whether the server refused something about subject since
-// before. It only says so aside, and lets the request wait for an answer.
-func (t *natsTransport) denied(before error, subject string) error {
+// denied finds out whether the server refused something since before, with about
+// in what it says. It only says so aside, and lets the request wait for an answer.
+func (t *natsTransport) denied(before error, about string) error {
 	last := t.nc.LastError()
 	if last == before { //nolint:errorlint // the very same error is an old one
 		return nil
 	}
-	if errors.Is(last, nats.ErrPermissionViolation) && strings.Contains(last.Error(), subject) {
+	if errors.Is(last, nats.ErrPermissionViolation) && strings.Contains(last.Error(), about) {
 		return last
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -79,12 +80,23 @@ func (e *engine) UserByID(_ context.Context, id messages.UserID) (messages.Accou
 // program would.
 func openBus(t *testing.T, dir string) (*natsapi.Bus, *nats.Conn) {
 	t.Helper()
+	address := freeAddress(t)
+	bus := openBusAt(t, dir, address)
+	return bus, connect(t, address)
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := free.Addr().String()
-	_ = free.Close()
+	defer free.Close()
+	return free.Addr().String()
+}
+
+func openBusAt(t *testing.T, dir, address string) *natsapi.Bus {
+	t.Helper()
 	bus, err := natsapi.Open(t.Context(), natsapi.Config{
 		Embedded: natsapi.EmbeddedConfig{Dir: dir, Listen: address},
 		Metrics:  prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
@@ -93,12 +105,27 @@ func openBus(t *testing.T, dir string) (*natsapi.Bus, *nats.Conn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { stop(t, bus.Close) })
-	nc, err := nats.Connect(address, nats.CustomInboxPrefix("_INBOX_dialer"))
+	return bus
+}
+
+func connect(t *testing.T, address string) *nats.Conn {
+	t.Helper()
+	nc, err := nats.Connect(address, nats.CustomInboxPrefix("_INBOX_dialer"), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	return bus, nc
+	return nc
+}
+
+// until waits for a condition.
+func until(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for limit := time.Now().Add(30 * time.Second); !cond(); <-time.After(2 * time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
 }
 
 func stop(t *testing.T, f func(context.Context) error) {
@@ -169,6 +196,7 @@ func TestOverNATSOptions(t *testing.T) {
 	_, nc := openBus(t, t.TempDir())
 	for what, opt := range map[string]client.Option{
 		"a key": client.APIKey("k"), "an HTTP client": client.HTTPClient(http.DefaultClient), "a subject": client.As("a.b"), "all": client.As(">"),
+		"a name that the server refuses": client.As("flöör"), "a long one": client.As(strings.Repeat("x", 65)),
 	} {
 		if _, err := client.OverNATS(nc, opt); err == nil {
 			t.Errorf("%s is taken", what)
@@ -281,4 +309,129 @@ func TestWatchOverNATS(t *testing.T) {
 		}
 	}
 	t.Error("watching over a closed connection ends in silence")
+}
+
+// What was asked while NATS was away, and given up, is not carried out when it is
+// back.
+func TestNothingIsSentLater(t *testing.T) {
+	dir, address := t.TempDir(), freeAddress(t)
+	bus := openBusAt(t, dir, address)
+	nc := connect(t, address)
+	dibs, err := client.OverNATS(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop(t, bus.Close)
+	until(t, "the loss of the connection", func() bool { return !nc.IsConnected() })
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := dibs.Start(ctx, ana, xenia); !errors.Is(err, client.CodeUnavailable) || !errors.Is(err, nats.ErrDisconnected) {
+		t.Errorf("while NATS is away: %v", err)
+	}
+
+	// A server that the first connection does not know of, until somebody listens.
+	elsewhere := freeAddress(t)
+	openBusAt(t, dir, elsewhere)
+	sub, err := connect(t, elsewhere).SubscribeSync("dibs.rpc.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sub.SetPendingLimits(-1, -1); err != nil {
+		t.Fatal(err)
+	}
+	relayed, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go relayTo(relayed, elsewhere)
+	t.Cleanup(func() { _ = relayed.Close(); nc.Close() })
+	until(t, "the connection", nc.IsConnected)
+	if err := nc.FlushTimeout(20 * time.Second); err != nil { // what it had buffered is there
+		t.Fatal(err)
+	}
+	if err := nc.Publish("dibs.rpc.last", nil); err != nil {
+		t.Fatal(err)
+	}
+	if msg, err := sub.NextMsg(20 * time.Second); err != nil || msg.Subject != "dibs.rpc.last" {
+		t.Errorf("it was sent after all: %+v, %v", msg, err)
+	}
+}
+
+// relayTo passes one connection on.
+func relayTo(l net.Listener, address string) {
+	from, err := l.Accept()
+	if err != nil {
+		return
+	}
+	defer from.Close()
+	to, err := net.Dial("tcp", address)
+	if err != nil {
+		return
+	}
+	defer to.Close()
+	go func() { _, _ = io.Copy(to, from); _ = to.Close() }()
+	_, _ = io.Copy(from, to)
+}
+
+// A connection that is lost in the middle of watching: the reader is told, and
+// misses nothing. It may stop at any event, that one included.
+func TestWatchOverALostConnection(t *testing.T) {
+	dir, address := t.TempDir(), freeAddress(t)
+	bus := openBusAt(t, dir, address)
+	dibs, err := client.OverNATS(connect(t, address))
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish := func(name string) {
+		t.Helper()
+		js, err := connect(t, address).JetStream()
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := fmt.Sprintf(`{"specversion":"1.0","type":"call.started","data":{"user":{"last_name":%q}}}`, name)
+		if _, err := js.Publish("dibs.events.call.started."+uuid.NewString()+"."+uuid.NewString(), []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var got []string
+	for e, err := range dibs.Watch(ctx, client.After("other:1")) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s", e.Type, e.User.LastName)))
+		switch {
+		case e.Type == client.Missed: // it watches
+			publish("one")
+		case e.Type == client.CallStarted && e.User.LastName == "one":
+			stop(t, bus.Close)
+		case e.Stale:
+			bus = openBusAt(t, dir, address)
+			publish("two") // before it watches again
+		}
+		if e.User.LastName == "two" {
+			break
+		}
+	}
+	if s := strings.Join(got, ", "); s != "missed, call.started one, stale, stale, call.started two" {
+		t.Errorf("got %s", s)
+	}
+	for e, err := range dibs.Watch(ctx, client.After("other:1")) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case e.Type == client.Missed:
+			stop(t, bus.Close)
+		case e.Stale:
+			bus = openBusAt(t, dir, address)
+		}
+		if e.Type == client.Stale && !e.Stale {
+			break // though nothing comes behind it
+		}
+	}
+	if ctx.Err() != nil {
+		t.Error("it went on when the reader had enough")
+	}
 }

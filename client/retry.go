@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"math/rand/v2"
 	"time"
 )
@@ -10,18 +9,20 @@ import (
 const (
 	// patience is how long a request is tried if its context has no deadline.
 	patience = 30 * time.Second
-	// attemptTimeout is a little more than the server takes at most.
+	// attemptTimeout is a little more than the server takes at most. An attempt
+	// has no more than a third of the time that is left, so that one lost answer
+	// does not use up all of it; but askLeast, if there is so much.
 	attemptTimeout = 7 * time.Second
+	askLeast       = time.Second
 
 	backoffFirst = 50 * time.Millisecond
 	backoffMost  = 2 * time.Second
 )
 
-// ask sends a request until it is answered for good or ctx ends, and decodes the
-// answer into out, if that is not nil.
-func (c *Client) ask(ctx context.Context, r *request, out any) error {
+// ask sends a request until it is answered for good or ctx ends.
+func (c *Client) ask(ctx context.Context, r *request) ([]byte, error) {
 	if err := notSent(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	if _, bounded := ctx.Deadline(); !bounded {
 		var cancel context.CancelFunc
@@ -30,37 +31,38 @@ func (c *Client) ask(ctx context.Context, r *request, out any) error {
 	}
 	var doubt *Error // of an attempt whose outcome is unknown
 	for n := 0; ; n++ {
-		body, err := c.attempt(ctx, r)
+		body, err := c.attempt(ctx, r, share(ctx))
 		if err == nil {
-			return decode(body, out)
+			return body, nil
 		}
 		e := asError(err)
 		if !e.temporary() {
-			return e
+			return nil, e
 		}
 		if e.Code == CodeOutcomeUnknown {
 			doubt = e
 		}
 		if !pause(ctx, e.retryAfter+backoff(n)) {
-			return gaveUp(ctx, e, doubt)
+			return nil, gaveUp(ctx, e, doubt)
 		}
 	}
 }
 
-func (c *Client) attempt(ctx context.Context, r *request) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
-	return c.via.do(ctx, r)
+// share is how long the next attempt may take. ctx has a deadline.
+func share(ctx context.Context) time.Duration {
+	deadline, _ := ctx.Deadline()
+	return third(time.Until(deadline), askLeast)
 }
 
-func decode(body []byte, out any) error {
-	if out == nil {
-		return nil
-	}
-	if err := json.Unmarshal(body, out); err != nil {
-		return &Error{Code: CodeInternal, Sentence: "The answer cannot be understood.", cause: err}
-	}
-	return nil
+// third is the part of what is left that one attempt may use.
+func third(left, least time.Duration) time.Duration {
+	return min(attemptTimeout, max(least, left/3))
+}
+
+func (c *Client) attempt(ctx context.Context, r *request, limit time.Duration) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return c.via.do(ctx, r)
 }
 
 // gaveUp is the error of a request that was tried until ctx ended or would have.

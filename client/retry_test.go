@@ -33,8 +33,10 @@ func (s *script) do(_ context.Context, r *request) ([]byte, error) {
 	return []byte(next.(string)), nil
 }
 
-func (s *script) watch(context.Context, string, func(string), func(Event) bool) error { return nil }
-func (s *script) close()                                                              {}
+func (s *script) watch(context.Context, string, func(string) bool, func(Event) bool) error {
+	return nil
+}
+func (s *script) close() {}
 
 const aCall = `{"call":{"id":"c","user_id":"u","client_id":"x","token":3}}`
 
@@ -108,6 +110,62 @@ func TestGivingUp(t *testing.T) {
 	}
 }
 
+// A deadline of five seconds leaves room for a second try, and for saying with
+// which key a third one would find out.
+func TestDeadlinesLeaveRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(1)
+		s.lose = "start"
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		call, err := (&Client{via: s}).Start(ctx, "ana", "xenia", Lease(time.Minute))
+		if err != nil || call.ID != "call" || s.starts != 1 {
+			t.Fatalf("%+v, %v, %d starts", call, err, s.starts)
+		}
+		s.down = true
+		short, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		var e *Error
+		if _, err = (&Client{via: s}).Start(short, "ana", "xenia"); !errors.As(err, &e) || e.Code != CodeOutcomeUnknown || len(e.IdempotencyKey) < 20 {
+			t.Errorf("%v, key %q", err, e.IdempotencyKey)
+		}
+		if _, err = (&Client{via: s}).Start(short, "ana", "xenia", IdempotencyKey("mine")); !errors.As(err, &e) || e.IdempotencyKey != "mine" {
+			t.Errorf("%v, key %q", err, e.IdempotencyKey)
+		}
+	})
+}
+
+// What cannot be right is not sent.
+func TestWhatIsNotSent(t *testing.T) {
+	s := &script{says: []any{aCall}}
+	c := &Client{via: s}
+	call := Call{ID: "c", UserID: "u", Token: 3}
+	for what, err := range map[string]error{
+		"an end of any call of the user": c.End(t.Context(), Call{UserID: "u"}, Outcome{}),
+		"a renewal without an id":        second(c.Renew(t.Context(), Call{UserID: "u", Token: 3}, 0)),
+		"a renewal without a token":      second(c.Renew(t.Context(), Call{UserID: "u", ID: "c"}, 0)),
+		"an empty key":                   second(c.Start(t.Context(), "u", "x", IdempotencyKey(""))),
+		"a key with a line break":        second(c.Start(t.Context(), "u", "x", IdempotencyKey("k\n"))),
+		"a key with letters of others":   second(c.Start(t.Context(), "u", "x", IdempotencyKey("é"))),
+		"a long key":                     second(c.Hold(t.Context(), "u", "x", IdempotencyKey(strings.Repeat("k", 256)))),
+	} {
+		if !errors.Is(err, CodeBadRequest) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if len(s.seen) > 0 {
+		t.Errorf("%d requests were sent", len(s.seen))
+	}
+	if _, err := c.Start(t.Context(), "u", "x", IdempotencyKey(strings.Repeat("k", 255))); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Renew(t.Context(), call, 0); err != nil {
+		t.Error(err)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
 func TestLeasesAreWholeSeconds(t *testing.T) {
 	for d, want := range map[time.Duration]time.Duration{
 		0: 0, time.Second: time.Second, 1500 * time.Millisecond: 2 * time.Second, time.Nanosecond: time.Second, time.Hour: time.Hour,
@@ -152,7 +210,11 @@ func TestHTTPAnswers(t *testing.T) {
 		{401, "{}", "-1", CodeUnauthenticated, 0},
 		{403, "[]", "99999999", CodeForbidden, 0},
 		{500, "null", "", CodeInternal, 0},
-		{302, "", "", CodeInternal, 0},
+		{302, "", "", CodeNotFound, 0},
+		// Something in between has codes of its own; those of a newer server stay.
+		{503, `{"error":"no upstream","code":"upstream_gone"}`, "1", CodeOutcomeUnknown, time.Second},
+		{429, `{"error":"slow","code":"throttled"}`, "", CodeRateLimited, 0},
+		{409, `{"error":"A new one.","code":"something_new"}`, "", "something_new", 0},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodPut || r.URL.Path != "/api/user-status" || r.Header.Get("Authorization") != "Bearer key" || r.Header.Get("Idempotency-Key") != "k" {

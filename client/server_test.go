@@ -80,7 +80,7 @@ func (s *fakeServer) change(w http.ResponseWriter, r *http.Request) {
 	case in.Action == "end_call":
 		s.call = nil
 	}
-	reply(w, http.StatusOK, map[string]any{"call": s.call})
+	reply(w, http.StatusOK, map[string]any{"call": s.call, "user": client.User{ID: in.UserID}})
 }
 
 func reply(w http.ResponseWriter, status int, body any) {

@@ -22,7 +22,7 @@ const (
 )
 
 // watch follows GET /api/events.
-func (t *httpTransport) watch(ctx context.Context, after string, ready func(position string), take func(Event) bool) error {
+func (t *httpTransport) watch(ctx context.Context, after string, ready func(position string) bool, take func(Event) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	quiet := time.AfterFunc(silence, cancel)
@@ -35,9 +35,9 @@ func (t *httpTransport) watch(ctx context.Context, after string, ready func(posi
 	if after != "" {
 		req.Header.Set("Last-Event-ID", after)
 	}
-	resp, err := t.client.Do(req)
+	resp, err := t.send(req)
 	if err != nil {
-		return connectionError(err)
+		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -47,7 +47,9 @@ func (t *httpTransport) watch(ctx context.Context, after string, ready func(posi
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "text/event-stream" {
 		return &Error{Code: CodeNotFound, Sentence: fmt.Sprintf("The server answers live events with %q.", kind)}
 	}
-	ready("") // a snapshot says where
+	if !ready("") { // a snapshot says where
+		return errEnough
+	}
 	err = readFrames(resp.Body, func() { quiet.Reset(silence) }, func(f frame) bool {
 		event, ok := f.event()
 		return !ok || take(event)

@@ -10,8 +10,10 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 )
 
@@ -148,6 +150,100 @@ func TestWatchEnds(t *testing.T) {
 		}
 		time.AfterFunc(10*time.Millisecond, cancel)
 	}
+}
+
+// A reader that stops at the word that the connection is back is not kept, though
+// nothing comes behind it.
+func TestWatchEndsWhenItIsBack(t *testing.T) {
+	var connections atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.(http.Flusher).Flush()
+		if connections.Add(1) > 1 {
+			<-r.Context().Done()
+		}
+	}))
+	defer server.Close()
+	c, err := New(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for e, err := range c.Watch(ctx) {
+		if err != nil || e.Type != Stale {
+			t.Errorf("%+v, %v", e, err)
+		}
+		if !e.Stale {
+			break
+		}
+	}
+	if ctx.Err() != nil {
+		t.Error("it went on when the reader had enough")
+	}
+}
+
+// A server that is being replaced does not end what was followed once.
+func TestWatchOverAReplacement(t *testing.T) {
+	var n atomic.Int64
+	const stream = "id: e:1\nevent: snapshot\ndata: {\"calls\":[]}\n\n"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		switch n.Add(1) {
+		case 1, 4:
+			http.Error(w, `{"error":"Something went wrong.","code":"internal"}`, http.StatusInternalServerError)
+		case 3:
+			http.Error(w, "no such service", http.StatusNotFound)
+		case 2, 5:
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, _ = io.WriteString(w, stream)
+		default:
+			http.Error(w, "", http.StatusForbidden)
+		}
+	}))
+	defer server.Close()
+	c, err := New(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	snapshots, last := 0, error(nil)
+	for e, err := range c.Watch(t.Context()) {
+		if last = err; e.Type == Snapshot {
+			snapshots++
+		}
+	}
+	if snapshots != 2 || n.Load() != 6 || !errors.Is(last, CodeForbidden) {
+		t.Errorf("%d snapshots in %d tries, and at last %v", snapshots, n.Load(), last)
+	}
+}
+
+// flapping is a transport whose connections break as soon as they are made.
+type flapping struct {
+	store
+	tries int
+}
+
+func (f *flapping) watch(_ context.Context, _ string, ready func(string) bool, _ func(Event) bool) error {
+	f.tries++
+	if !ready("") {
+		return errEnough
+	}
+	return lost(io.EOF)
+}
+
+func TestWatchBacksOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &flapping{}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		for range (&Client{via: f}).Watch(ctx) {
+			continue
+		}
+		if f.tries < 20 || f.tries > 70 {
+			t.Errorf("%d tries in a minute", f.tries)
+		}
+	})
 }
 
 // A page where the stream should be is told, instead of being asked for ever.

@@ -105,7 +105,9 @@ func After(position string) WatchOption { return func(o *watchOptions) { o.after
 //
 // It connects again by itself and goes on where it was; while it cannot, it
 // says [Stale] once. The sequence ends when ctx does, or with an error that
-// trying again would not cure ([CodeUnauthenticated], [CodeForbidden]):
+// trying again would not cure: [CodeUnauthenticated], [CodeForbidden], and before
+// anything was ever followed [CodeNotFound]. Later that is a server that is being
+// replaced, and so is [CodeInternal] at any time.
 //
 //	for event, err := range dibs.Watch(ctx) {
 //		if err != nil {
@@ -121,15 +123,15 @@ func (c *Client) Watch(ctx context.Context, opts ...WatchOption) iter.Seq2[Event
 	return func(yield func(Event, error) bool) {
 		w := &watch{after: o.after, yield: yield}
 		for failures := 0; ; failures++ {
-			err := c.via.watch(ctx, w.after, func(position string) {
-				failures = 0
-				w.follows(position)
-			}, w.take)
+			err := c.via.watch(ctx, w.after, w.follows, func(e Event) bool {
+				failures = 0 // not before: what breaks at once is not tried at once again
+				return w.take(e)
+			})
 			if w.stopped || ctx.Err() != nil {
 				return
 			}
 			e := asError(err)
-			if !e.temporary() {
+			if !w.worthwhile(e) {
 				yield(Event{}, e)
 				return
 			}
@@ -142,18 +144,31 @@ func (c *Client) Watch(ctx context.Context, opts ...WatchOption) iter.Seq2[Event
 
 // watch is one sequence of events. It belongs to the goroutine that reads it.
 type watch struct {
-	after   string
-	yield   func(Event, error) bool
-	stale   bool // we said so
-	stopped bool // the reader has enough
+	after    string
+	yield    func(Event, error) bool
+	followed bool // there was a stream once
+	stale    bool // we said so
+	stopped  bool // the reader has enough
 }
 
 // follows notes that there is a connection again, and where it begins.
-func (w *watch) follows(position string) {
+func (w *watch) follows(position string) bool {
+	w.followed = true
 	if position != "" {
 		w.after = position
 	}
-	w.tell(false)
+	return w.tell(false)
+}
+
+// worthwhile reports whether to try again.
+func (w *watch) worthwhile(e *Error) bool {
+	switch {
+	case e.final:
+		return false
+	case e.Code == CodeNotFound:
+		return w.followed
+	}
+	return e.Code == CodeInternal || e.temporary()
 }
 
 // tell says that the connection is gone, or that it is back.

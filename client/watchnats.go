@@ -26,8 +26,24 @@ const (
 // watch follows the event stream with a consumer that nobody acknowledges and
 // the server forgets. A position is the stream's incarnation and a sequence
 // number of it.
-func (t *natsTransport) watch(ctx context.Context, after string, ready func(position string), take func(Event) bool) error {
+func (t *natsTransport) watch(ctx context.Context, after string, ready func(position string) bool, take func(Event) bool) error {
 	before := t.nc.LastError()
+	// The library waits in silence while the connection is down. The reader is to
+	// know at once.
+	changes := t.nc.StatusChanged(nats.DISCONNECTED, nats.RECONNECTING)
+	defer t.nc.RemoveStatusListener(changes)
+	if !t.nc.IsConnected() && !t.nc.IsClosed() {
+		return unreachable(nats.ErrDisconnected)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-changes:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	f, err := t.follow(ctx, after)
 	if err != nil {
 		return t.streamError(err, before)
@@ -41,7 +57,9 @@ func (t *natsTransport) watch(ctx context.Context, after string, ready func(posi
 	}
 	defer messages.Stop()
 	defer context.AfterFunc(ctx, messages.Stop)()
-	ready(f.position(f.seen))
+	if !ready(f.position(f.seen)) {
+		return errEnough
+	}
 	for {
 		msg, err := messages.Next()
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dibs-calls/dibs/integration/harness"
 	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/persistence/pgtest"
 	"github.com/dibs-calls/dibs/transport/natsapi/natstest"
 )
 
@@ -381,4 +382,48 @@ func timesIn(t *testing.T, db *sql.DB, query string) map[uuid.UUID]time.Time {
 		t.Fatal(err)
 	}
 	return times
+}
+
+// TestReportsWaitForTheStore: while Postgres is down nothing is fetched, and
+// nothing is lost or given up, however long that takes.
+func TestReportsWaitForTheStore(t *testing.T) {
+	const calls = 300
+	pg := pgtest.StartServer(t, pgtest.Options{})
+	url := pg.MigratedURL(t, "reports")
+	d := harness.Dibs{Binary: tools.dibs, Store: harness.Store{DataDir: t.TempDir(), DatabaseURL: url}}
+	seeding, err := sql.Open("pgx", url)
+	must(t, err)
+	s := newSwitchboard(t, seeding, calls)
+	must(t, seeding.Close())
+	listen := harness.FreeAddr(t)
+	node := d.Serve(t, "--nats-listen", listen)
+	node.WaitReady(readyLimit)
+	b := connectNATS(t, "nats://"+listen)
+	waitFor(t, readyLimit, "the ingest stream", func() bool {
+		_, err := b.Stream(context.Background(), "DIBS_INGEST")
+		return err == nil
+	})
+	all := s.events(t, 1)
+	b.publish(t, all[:len(all)/2], nil)
+	must(t, pg.Stop(pgtest.Immediate))
+	b.publish(t, all[len(all)/2:], nil)
+	waitFor(t, readyLimit, "the server to pause", func() bool { return metric(t, node, "dibs_ingest_paused") == 1 })
+	must(t, pg.Start())
+	waitFor(t, ingestLimit, "all events to be worked off", func() bool { return b.left(t) == 0 })
+	if n := metric(t, node, "dibs_dead_letters"); n != 0 {
+		t.Errorf("%v dead letters", n)
+	}
+	if code, _ := node.Terminate(readyLimit); code != 0 {
+		t.Errorf("the node ended with %d", code)
+	}
+	db := openStore(t, d.Store)
+	if events := idsIn(t, db, "SELECT event FROM reported_events"); len(events) != calls+calls*9/10 {
+		t.Errorf("%d events took effect, want %d", len(events), calls+calls*9/10)
+	}
+	claims := claimsIn(t, db)
+	for n, c := range s.calls {
+		if id := c.started.Call(); c.ends && claims[messages.UserID{UUID: s.users[c.user]}].call == id {
+			t.Errorf("call %d is left behind", n)
+		}
+	}
 }

@@ -23,7 +23,7 @@ func TestKilledBeforePublishing(t *testing.T) {
 	}
 	bin, err := natstest.Build(t.Context(), t.TempDir())
 	must(t, err)
-	onEachStore(t, func(t *testing.T, d harness.Dibs) {
+	onStores(t, func(t *testing.T, d harness.Dibs) {
 		nats := startNATS(t, bin)
 		k := newKiller(t, d, "--nats-url", nats.URL())
 		for round := 0; round < rounds && !t.Failed(); round++ {
@@ -56,7 +56,7 @@ func TestKilledWithTheEmbeddedNATS(t *testing.T) {
 	if testing.Short() {
 		hits = 1
 	}
-	onEachStore(t, func(t *testing.T, d harness.Dibs) {
+	onStores(t, func(t *testing.T, d harness.Dibs) {
 		listen := harness.FreeAddr(t)
 		k := newKiller(t, d, "--nats-listen", listen)
 		met, rounds := 0, 0
@@ -72,6 +72,15 @@ func TestKilledWithTheEmbeddedNATS(t *testing.T) {
 		t.Logf("%d of %d kills met events that were not cleared", met, rounds)
 		k.checkStream("nats://" + listen)
 	})
+}
+
+// onStores is onEachStore, with -short SQLite alone.
+func onStores(t *testing.T, test func(t *testing.T, d harness.Dibs)) {
+	if testing.Short() {
+		t.Run("sqlite", func(t *testing.T) { test(t, onSQLite(t)) })
+		return
+	}
+	onEachStore(t, test)
 }
 
 func startNATS(t *testing.T, bin string) *natstest.Server {

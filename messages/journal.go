@@ -23,9 +23,11 @@ const (
 // transaction; each has an [Outcome] of its own, and one that is refused
 // leaves nothing behind except the record of its Key.
 type Write struct {
-	Kind   WriteKind
-	User   UserID
-	Client ClientID // of the call; names the journal that keeps a client's writes in order
+	Kind WriteKind
+	User UserID
+	// Client is of the call: the journal keeps a client's writes in order. A release
+	// may leave it zero; it is then written with more care, and alone.
+	Client ClientID
 	Call   CallID
 	Token  int64         // release, renew: the fence, exact
 	Lease  time.Duration // claim, renew: as asked for

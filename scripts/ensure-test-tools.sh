@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that what the tests need besides Go is here: Postgres (its server
 # programs; the tests start a private cluster of their own), Chromium (the tests
-# of the page), a C compiler (the race detector links with it) and curl (the
+# of the page), Kamailio and sipp (those of examples/kamailio), a C compiler (the race detector links with it) and curl (the
 # README's walk-through).
 #
 # With --no-cc a C compiler is not asked for: without -race nothing needs it.
@@ -14,6 +14,7 @@
 set -euo pipefail
 
 readonly min_postgres=15
+readonly kamailio_packages=(kamailio kamailio-nats-modules kamailio-utils-modules kamailio-extra-modules)
 with_cc=yes
 if [ "${1:-}" = --no-cc ]; then with_cc=no; fi
 
@@ -43,6 +44,24 @@ need_chromium() {
 	done
 	return 0
 }
+
+# need_kamailio looks where the tests look (integration/sip): on the PATH, and
+# where Debian keeps the programs of administrators off it. The modules are
+# packages of their own.
+need_kamailio() {
+	local program module dir
+	for program in kamailio kamcmd; do
+		if ! PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v "$program" >/dev/null 2>&1; then return 0; fi
+	done
+	for module in nats http_client jansson uac; do
+		for dir in /usr/lib/*/kamailio/modules /usr/lib/kamailio/modules /usr/lib64/kamailio/modules /usr/local/lib*/kamailio/modules; do
+			if [ -e "$dir/$module.so" ]; then continue 2; fi
+		done
+		return 0
+	done
+	return 1
+}
+need_sipp() { ! command -v sipp >/dev/null 2>&1; }
 
 need_cc() { [ "$with_cc" = yes ] && ! command -v "$(go env CC 2>/dev/null || echo cc)" >/dev/null 2>&1; }
 need_curl() { ! command -v curl >/dev/null 2>&1; }
@@ -94,10 +113,27 @@ install_chromium() {
 	install_packages chromium
 }
 
+# install_kamailio keeps the package from starting Kamailio on the usual ports:
+# the tests start their own. On a machine that has it already nothing changes.
+install_kamailio() {
+	local policy=/usr/sbin/policy-rc.d rc=0
+	if [ -e "$policy" ] || PATH="$PATH:/usr/sbin" command -v kamailio >/dev/null 2>&1; then
+		install_packages "${kamailio_packages[@]}"
+		return
+	fi
+	printf '#!/bin/sh\nexit 101\n' | "$root" tee "$policy" >/dev/null
+	"$root" chmod +x "$policy"
+	install_packages "${kamailio_packages[@]}" || rc=$?
+	"$root" rm -f "$policy"
+	return "$rc"
+}
+
 missing() {
 	local list=()
 	if need_postgres; then list+=("PostgreSQL $min_postgres or later (initdb, postgres)"); fi
 	if need_chromium; then list+=("Chromium (for the tests of the page)"); fi
+	if need_kamailio; then list+=("Kamailio 5.6 or later with its modules nats, http_client, jansson and uac (for the tests of examples/kamailio)"); fi
+	if need_sipp; then list+=("sipp (for the same)"); fi
 	if need_cc; then list+=("a C compiler (for go test -race)"); fi
 	if need_curl; then list+=("curl"); fi
 	[ ${#list[@]} -gt 0 ] && printf '  - %s\n' "${list[@]}"
@@ -108,9 +144,11 @@ explain() {
 The tests need what is not on this machine:
 $(missing)
 How to get it:
-  Debian           sudo apt-get install postgresql chromium gcc libc6-dev curl
+  Debian           sudo apt-get install postgresql chromium gcc libc6-dev curl sip-tester
+                   sudo apt-get install ${kamailio_packages[*]}
                    (Postgres older than $min_postgres there: https://wiki.postgresql.org/wiki/Apt)
-  Ubuntu           sudo apt-get install postgresql gcc libc6-dev curl
+  Ubuntu           sudo apt-get install postgresql gcc libc6-dev curl sip-tester
+                   sudo apt-get install ${kamailio_packages[*]}
                    Chromium is a snap there: sudo snap install chromium, or install Google
                    Chrome's package (https://www.google.com/chrome/)
   Fedora, RHEL     sudo dnf install postgresql-server chromium gcc curl
@@ -118,6 +156,8 @@ How to get it:
   macOS            brew install postgresql@17 (and put its bin folder on the PATH)
                    Chromium or Chrome, with a command "chromium" on the PATH that starts it
                    xcode-select --install
+Where Kamailio or sipp is not packaged (macOS, Alpine's sipp), all but one package can be
+tested: go test \$(go list ./... | grep -v integration/sip)
 No server has to be running: the tests start one of their own in a temporary folder.
 EOF
 	exit 1
@@ -133,6 +173,8 @@ main() {
 	missing
 	if need_cc; then install_packages gcc libc6-dev || explain; fi
 	if need_curl; then install_packages curl ca-certificates || explain; fi
+	if need_sipp; then install_packages sip-tester || explain; fi
+	if need_kamailio; then install_kamailio || explain; fi
 	if need_postgres; then install_postgres || explain; fi
 	if need_chromium; then install_chromium || explain; fi
 	if missing >/dev/null; then explain; fi

@@ -38,6 +38,16 @@
 // it can be trusted: every command, and every question about a held call, begins
 // with a read, and what was read is forgotten when it is answered.
 //
+// # Reports
+//
+// What a telephony service reports (messages.ReportStarted, ReportEnded) ends in
+// a write that carries the report, a refusal and a repeated one too: the store
+// alone knows whether the event took effect before, and which calls are over. A
+// reported start that finds another call in the way asks the store to end that
+// one as superseded, and begins anew when it did; an end of a call that is not
+// known here is a release that names no token. No outcome is final for a report
+// that the store has not recorded: it may be made again.
+//
 // # Failure
 //
 // Whatever the store did not do for certain leaves the state as it was. When

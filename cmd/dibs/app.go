@@ -23,7 +23,7 @@ import (
 )
 
 // runServer serves on ln until ctx ends, then stops cleanly: it accepts nothing
-// new, finishes what is under way, and lets the journals write what they have.
+// new, finishes what is under way, and lets the journal write what it has.
 // It calls ready once, with the address people use, when requests are accepted.
 func runServer(ctx context.Context, cfg serveConfig, ln net.Listener, store persistence.Store, log *slog.Logger, ready func(url string)) (err error) {
 	n := &node{cfg: cfg, store: store, log: log, listener: ln, registry: newRegistry()}
@@ -123,13 +123,13 @@ func (n *node) occupy(ctx context.Context) (err error) {
 }
 
 func (n *node) newEngine() *actors.System {
-	journals := 4
+	writers := 0 // as many as is usual
 	if n.cfg.Store.DatabaseURL == "" {
-		journals = 1 // SQLite has one writer
+		writers = 1 // SQLite has one writer
 	}
 	metrics := newEngineMetrics(n.registry)
 	engine := actors.NewSystem(actors.Config{
-		Journal: n.store, Reader: n.store, Logger: n.log, Observer: metrics, Journals: journals, Shared: n.shared(),
+		Journal: n.store, Reader: n.store, Logger: n.log, Observer: metrics, Writers: writers, Shared: n.shared(),
 		Committed: func(events []messages.Event) {
 			n.model.Committed(events)
 			n.publisher.Wake()

@@ -21,13 +21,13 @@ WITH made AS (
            1 + greatest(0, (SELECT max(k.token) FROM calls k WHERE k.client_id = b.client_id),
                            (SELECT h.token FROM claims h WHERE h.client_id = b.client_id))
     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::interval[]) AS b (user_id, client_id, call_id, lease)
-    WHERE EXISTS (SELECT FROM accounts a WHERE a.id = b.user_id AND NOT a.disabled)
-      AND EXISTS (SELECT FROM clients k WHERE k.id = b.client_id)
+    WHERE (SELECT NOT a.disabled FROM accounts a WHERE a.id = b.user_id)
+      AND (SELECT true FROM clients k WHERE k.id = b.client_id)
     ON CONFLICT DO NOTHING
     RETURNING ` + callColumns + `
 )
 SELECT ` + callColumnsOfC + `, ` + whoColumns + `
-FROM made c ` + whoJoins
+FROM made c ` + whoLookups
 
 // correct makes I6 exact. A whole call of the client can have begun and ended
 // between the snapshot that claim saw and the moment its row went in. Since
@@ -41,7 +41,7 @@ SET token = greatest(c.token, k.token + 1),
     lease_expires_at = greatest(c.started_at, k.ended_at) + c.lease
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS b (user_id, client_id, call_id),
      LATERAL (SELECT token, ended_at FROM calls WHERE calls.client_id = b.client_id ORDER BY token DESC LIMIT 1) k
-WHERE c.user_id = b.user_id AND c.call_id = b.call_id AND c.client_id = b.client_id
+WHERE c.user_id = b.user_id AND c.call_id = b.call_id
   AND c.user_id = ANY ($1::uuid[]) -- see release
   AND (c.token <= k.token OR c.started_at < k.ended_at)
 RETURNING ` + callColumnsOfC

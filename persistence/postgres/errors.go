@@ -78,12 +78,21 @@ func wrap(err error) error {
 // reportedMeanwhile reports whether another transaction has recorded a report
 // since this one looked for it.
 func reportedMeanwhile(pg *pgconn.PgError) bool {
-	return pg.Code == "23505" && (pg.ConstraintName == "reported_events_pkey" || pg.ConstraintName == "reported_calls_pkey")
+	return pg.Code == uniqueViolation && (pg.ConstraintName == "reported_events_pkey" || pg.ConstraintName == "reported_calls_pkey")
+}
+
+// ourFault reports whether the store itself broke what an index holds: a claim was
+// made beside another one (I1, I2), or a token was given twice (I6).
+func ourFault(pg *pgconn.PgError) bool {
+	return pg.Code == uniqueViolation && (pg.TableName == "claims" || pg.TableName == "calls")
 }
 
 func codePg(pg *pgconn.PgError) error {
-	if reportedMeanwhile(pg) {
+	switch {
+	case reportedMeanwhile(pg):
 		return &messages.Error{Code: messages.CodeOverloaded, Cause: pg}
+	case ourFault(pg):
+		return &messages.Error{Code: messages.CodeInternal, Cause: pg}
 	}
 	switch pg.Code {
 	case "25006", // read-only transaction

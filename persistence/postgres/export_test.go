@@ -1,10 +1,12 @@
 package postgres
 
 import (
+	"context"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // Stages are the messages that a batch with keys and refused claims sends.
@@ -39,3 +41,24 @@ const StageAtOnce = string(stageAtOnce)
 // ForgetSession makes the store believe that it does not know what became of the
 // transaction of a session.
 func (s *Store) ForgetSession(pid uint32, born time.Time) { s.pending.add(doubt{pid: pid, born: born}) }
+
+// OnEngine runs f on a connection with the settings of point look-ups and
+// transactions.
+func (s *Store) OnEngine(ctx context.Context, f func(*pgx.Conn) error) error {
+	return s.engine.AcquireFunc(ctx, func(c *pgxpool.Conn) error { return f(c.Conn()) })
+}
+
+// Statements are those that batches are written with.
+func Statements() map[string]string {
+	return map[string]string{
+		"claim": claim, "correct": correct, "begin": begin, "beginAtOnce": beginAtOnce,
+		"release": release, "end": end, "endAtOnce": endAtOnce, "stillRunning": stillRunning, "renew": renew,
+		"found": found, "kept": kept, "present": present,
+		"insertKeys": insertKeys, "selectKeys": selectKeys, "updateKeys": updateKeys,
+		"held by user": heldClaims + `WHERE c.user_id = ANY ($1)`, "held by client": heldClaims + `WHERE c.client_id = ANY ($1)`,
+		"witnessCalls": witnessCalls, "witnessLogs": witnessLogs,
+	}
+}
+
+// Alone reports whether the store knows that no other server writes.
+func (s *Store) Alone() bool { _, alone := s.place.get(); return alone }

@@ -43,8 +43,8 @@ func (s *Store) Commit(ctx context.Context, writes []messages.Write) ([]messages
 // write carries a batch out, swiftly if it can be (see swift.go).
 func (s *Store) write(ctx context.Context, writes []messages.Write) ([]messages.Outcome, error) {
 	if s.careful.Add(-1) < 0 {
-		s.careful.Store(0)
-		if few(writes) && s.undisturbed() {
+		s.careful.Store(0) // may undo what another journal has just set: no harm
+		if plainAndFew(writes) && s.undisturbed() {
 			return s.writeAtOnce(ctx, writes)
 		}
 		outcomes, err := s.writeOnce(ctx, writes, true)
@@ -102,7 +102,7 @@ func (b *batch) apply(ctx context.Context) error {
 		return err
 	}
 	b.sortByKind()
-	b.swift = b.swift && b.swiftly()
+	b.swift = b.swift && b.canBeSwift()
 	if err := b.applyAll(ctx); err != nil {
 		return err
 	}

@@ -29,7 +29,8 @@ const selectKeys = `
 SELECT k.caller, k.key, k.digest, k.answer::text
 FROM unnest($1::text[], $2::text[]) AS b (caller, key)
 JOIN idempotency_keys k ON k.caller = b.caller AND k.key = b.key
-WHERE k.answer IS NOT NULL AND k.created_at > statement_timestamp() - interval '24 hours'`
+WHERE k.caller = ANY ($1) AND k.key = ANY ($2) -- says nothing new; see release
+  AND k.answer IS NOT NULL AND k.created_at > statement_timestamp() - interval '24 hours'`
 
 // claimKeys takes the keys of the batch. Writes whose key is recorded get their
 // outcome from it, and writes with the key of an earlier write of the batch
@@ -126,7 +127,8 @@ func eachKey(rows pgx.Rows, f func(keyName, messages.RecordedKey)) error {
 const updateKeys = `
 UPDATE idempotency_keys k SET answer = b.answer::json
 FROM unnest($1::text[], $2::text[], $3::text[]) AS b (caller, key, answer)
-WHERE k.caller = b.caller AND k.key = b.key`
+WHERE k.caller = b.caller AND k.key = b.key
+  AND k.caller = ANY ($1) AND k.key = ANY ($2) -- says nothing new; see release`
 
 // queueAnswers records the answers with their keys, and answers the writes that
 // repeat a key of the batch.

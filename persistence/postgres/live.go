@@ -14,6 +14,12 @@ const (
 	whoColumns = `coalesce(a.first_name, ''), coalesce(a.last_name, ''), coalesce(a.email, ''), coalesce(a.role, ''),
        coalesce(k.name, ''), coalesce(k.phone, ''), coalesce(k.email, '')`
 	whoJoins = `LEFT JOIN accounts a ON a.id = c.user_id LEFT JOIN clients k ON k.id = c.client_id`
+	// whoLookups are whoJoins for a few rows: one look-up a row, whatever the
+	// planner believes of the tables. OFFSET keeps it from joining them as a whole,
+	// which it may prefer to for ever after it has seen them empty.
+	whoLookups = `
+LEFT JOIN LATERAL (SELECT id, first_name, last_name, email, role, disabled FROM accounts WHERE id = c.user_id OFFSET 0) a ON true
+LEFT JOIN LATERAL (SELECT id, name, phone, email FROM clients WHERE id = c.client_id OFFSET 0) k ON true`
 )
 
 // liveRow is where callColumns and whoColumns are scanned to.

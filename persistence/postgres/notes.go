@@ -15,10 +15,8 @@ type presence struct {
 }
 
 const present = `
-SELECT b.ord, a.id IS NOT NULL, coalesce(NOT a.disabled, false), k.id IS NOT NULL
-FROM unnest($1::int[], $2::uuid[], $3::uuid[]) AS b (ord, user_id, client_id)
-LEFT JOIN accounts a ON a.id = b.user_id
-LEFT JOIN clients k ON k.id = b.client_id`
+SELECT c.ord, a.id IS NOT NULL, coalesce(NOT a.disabled, false), k.id IS NOT NULL
+FROM unnest($1::int[], $2::uuid[], $3::uuid[]) AS c (ord, user_id, client_id)` + whoLookups
 
 // queuePresence asks whether users and clients exist, and fills the map that it
 // returns when the batch is sent.

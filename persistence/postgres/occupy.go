@@ -8,61 +8,67 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Advisory locks on a database, "dibs" and "dibt" in ASCII.
+// Advisory locks on a database, from "dibs" in ASCII.
 const (
 	// occupyKey is held by each server, by all of them or by one alone.
-	occupyKey = 0x64696273
-	// writersKey is held, shared, by each connection on which a server writes.
-	// It outlives the server: until the database has carried out what a killed
-	// one had sent.
-	writersKey = occupyKey + 1
+	occupyKey int64 = 0x64696273 + iota
+	// loneKey and sharedKey are held, shared, by each connection on which a server
+	// writes: one that is alone, and one that is not. They outlive the server: until
+	// the database has carried out what a killed one had sent.
+	loneKey
+	sharedKey
 )
 
 const (
+	// occupyCheck is how often a server looks whether it still has its place, and
+	// occupyRetry how often it tries to get it back.
 	occupyCheck = 2 * time.Second
+	occupyRetry = 100 * time.Millisecond
 	// occupyWithin is how long a new server waits for one that was killed: the
 	// database may not have noticed yet.
 	occupyWithin = 5 * time.Second
 )
 
-var errOccupied = errors.New("another server uses this database")
+var (
+	// errOccupied: somebody else has the place, or had it meanwhile.
+	errOccupied = errors.New("another server uses this database")
+	// errNotYet: an earlier server is gone, and the database does not know it yet.
+	errNotYet = errors.New("the sessions of an earlier server are not over yet")
+	// errNoPlace: connections are made for writing only while the server has its
+	// place.
+	errNoPlace = errors.New("the place of this server in the database is not certain")
+	errPooler  = errors.New("a connection pool that shares sessions stands between dibs and Postgres; dibs needs sessions of its own")
+)
 
 // Occupy keeps servers that trust their memory of the database from sharing it:
-// one that is not shared keeps out all others, shared ones let each other in.
-// The database keeps the lock for as long as the connection lasts; when that
-// breaks, the lock is taken again. If somebody else has it by then, lost gets an
-// error, and the server must stop. Close ends it.
+// one that is not shared is alone, shared ones let each other in. A server's place
+// lasts as long as one connection; when that breaks, no write begins until the
+// server has it back. If somebody else has it by then, or had it meanwhile, lost
+// gets an error, and the server must stop. Close ends it.
 //
-// A server that is not shared commits the writes of a client one batch after the
-// other, as its journals do: then a claim never waits for another transaction, and
-// its token needs no second look. It also waits for what its predecessor sent before
-// it was killed. That is read from the socket and committed however dead the
-// sender is; who read claims before it would remember what is not so.
+// Who is alone commits the writes of a client one batch after the other, as its
+// journal does: then a claim never waits for another transaction, and its token
+// needs no second look. That holds only if nothing of an earlier server is still
+// under way: what a killed server had sent is read from the socket and committed
+// however dead the sender is. So a server waits for the sessions of those that were
+// alone, and one that wants to be alone for all.
 func (s *Store) Occupy(ctx context.Context, shared bool) (lost <-chan error, err error) {
 	o := &occupation{store: s, shared: shared}
 	ctx, cancel := context.WithTimeout(ctx, occupyWithin)
 	defer cancel()
 	for {
-		if err = o.lock(ctx); err == nil && !shared {
-			err = o.outlive(ctx)
-		}
-		if !errors.Is(err, errOccupied) {
+		err = o.enter(ctx)
+		if err == nil {
 			break
 		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-			continue
-		case <-ctx.Done():
+		retry := errors.Is(err, errOccupied) || errors.Is(err, errNotYet)
+		if !retry || sleep(ctx, occupyRetry) != nil {
+			o.drop()
+			return nil, err
 		}
-		break
 	}
-	if err != nil {
-		o.drop()
-		return nil, err
-	}
-	s.serving.Store(true)
-	s.alone.Store(!shared)
-	s.engine.Reset() // what is open does not hold the writers' lock yet
+	s.place.serving.Store(true)
+	s.engine.Reset() // what is open does not hold a lock yet
 	failed := make(chan error, 1)
 	stop, done := make(chan struct{}), make(chan struct{})
 	s.leave = func() { close(stop); <-done }
@@ -76,36 +82,73 @@ func (s *Store) Occupy(ctx context.Context, shared bool) (lost <-chan error, err
 	return failed, nil
 }
 
-// occupation is the lock and the connection that holds it. One goroutine uses
-// it.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// occupation is a server's place and the connection that holds it. One goroutine
+// uses it.
 type occupation struct {
 	store   *Store
 	shared  bool
 	conn    *pgx.Conn // nil: broken
 	session doubt     // of the connection, or of the last one
+	epoch   int64     // zero: never entered
+}
+
+// enter takes the place, or takes it back.
+func (o *occupation) enter(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{o.connect, o.lock, o.outlive, o.count} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	o.store.place.take(o.session, !o.shared)
+	return nil
+}
+
+// connect makes the connection, once the session of the last one is over: until
+// then it is we who have the lock.
+func (o *occupation) connect(ctx context.Context) error {
+	if o.conn != nil {
+		return nil
+	}
+	conn, err := pgx.ConnectConfig(ctx, o.store.engine.Config().ConnConfig.Copy())
+	if err != nil {
+		return wrap(err)
+	}
+	o.conn = conn
+	if o.session.pid != 0 {
+		over, err := sessionOver(ctx, conn, o.session)
+		if err != nil {
+			return o.broken(err)
+		}
+		if !over {
+			return errNotYet
+		}
+	}
+	o.session.pid = conn.PgConn().PID()
+	if o.session.born, err = born(ctx, conn); err != nil {
+		return o.broken(err)
+	}
+	return nil
 }
 
 func (o *occupation) lock(ctx context.Context) error {
-	if o.conn == nil {
-		conn, err := pgx.ConnectConfig(ctx, o.store.engine.Config().ConnConfig.Copy())
-		if err != nil {
-			return wrap(err)
-		}
-		o.conn, o.session.pid = conn, conn.PgConn().PID()
-		err = conn.QueryRow(ctx, `SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()`).Scan(&o.session.born)
-		if err != nil {
-			o.drop()
-			return wrap(err)
-		}
-	}
 	sql := `SELECT pg_try_advisory_lock($1)`
 	if o.shared {
 		sql = `SELECT pg_try_advisory_lock_shared($1)`
 	}
 	var got bool
-	if err := o.conn.QueryRow(ctx, sql, int64(occupyKey)).Scan(&got); err != nil {
-		o.drop()
-		return wrap(err)
+	if err := o.conn.QueryRow(ctx, sql, occupyKey).Scan(&got); err != nil {
+		return o.broken(err)
 	}
 	if !got {
 		return errOccupied
@@ -113,47 +156,66 @@ func (o *occupation) lock(ctx context.Context) error {
 	return nil
 }
 
-// outlive fails with errOccupied while a connection of an earlier server is
-// there.
+// outlive fails while sessions of earlier servers are there that this one must
+// not meet.
 func (o *occupation) outlive(ctx context.Context) error {
-	var gone bool
-	const sql = `SELECT CASE WHEN pg_try_advisory_lock($1) THEN pg_advisory_unlock($1) ELSE false END`
-	if err := o.conn.QueryRow(ctx, sql, int64(writersKey)).Scan(&gone); err != nil {
-		o.drop()
-		return wrap(err)
+	keys := []int64{loneKey}
+	if !o.shared {
+		keys = append(keys, sharedKey)
 	}
-	if !gone {
+	for _, key := range keys {
+		var gone bool
+		const sql = `SELECT CASE WHEN pg_try_advisory_lock($1) THEN pg_advisory_unlock($1) ELSE false END`
+		if err := o.conn.QueryRow(ctx, sql, key).Scan(&gone); err != nil {
+			return o.broken(err)
+		}
+		if !gone {
+			return errNotYet
+		}
+	}
+	return nil
+}
+
+// count notes that a server came in. One that is alone and only comes back finds
+// out whether it was the last.
+func (o *occupation) count(ctx context.Context) error {
+	if o.epoch == 0 {
+		return o.broken(o.conn.QueryRow(ctx, `UPDATE occupation SET epoch = epoch + 1 RETURNING epoch`).Scan(&o.epoch))
+	}
+	var epoch int64
+	if err := o.conn.QueryRow(ctx, `SELECT epoch FROM occupation`).Scan(&epoch); err != nil {
+		return o.broken(err)
+	}
+	if !o.shared && epoch != o.epoch {
 		return errOccupied
 	}
 	return nil
 }
 
-// holdWriters marks a new connection of a server as one that writes, and notes
-// when its session began.
-func (s *Store) holdWriters(ctx context.Context, conn *pgx.Conn) error {
-	if !s.serving.Load() {
-		return nil
+// broken gives up a connection after an error.
+func (o *occupation) broken(err error) error {
+	if err != nil {
+		o.drop()
 	}
-	var born time.Time
-	err := conn.QueryRow(ctx, `SELECT backend_start FROM pg_stat_activity, pg_advisory_lock_shared($1) WHERE pid = pg_backend_pid()`,
-		int64(writersKey)).Scan(&born)
-	conn.PgConn().CustomData()[bornKey] = born
-	return err
+	return wrap(err)
 }
 
-// bornKey is where a connection of a server says when its session began.
-const bornKey = "dibs born"
-
-// keep watches over the connection until stop is closed. It fails only when
-// somebody else has the lock.
+// keep watches over the place until stop is closed. It fails only when somebody
+// else has it, or had it.
 func (o *occupation) keep(stop <-chan struct{}) error {
-	tick := time.NewTicker(occupyCheck)
-	defer tick.Stop()
 	for {
+		wait := occupyCheck
+		if !o.store.place.certain() {
+			wait = occupyRetry
+		}
+		timer := time.NewTimer(wait)
 		select {
 		case <-stop:
+			timer.Stop()
 			return nil
-		case <-tick.C:
+		case <-o.store.place.doubted:
+			timer.Stop()
+		case <-timer.C:
 		}
 		if err := o.check(); errors.Is(err, errOccupied) {
 			return err
@@ -168,17 +230,22 @@ func (o *occupation) check() error {
 		if err := o.conn.Ping(ctx); err != nil {
 			o.drop()
 		}
+	}
+	if o.store.place.certain() {
 		return nil
 	}
-	// The server may not have noticed yet that the connection is broken: then it
-	// is we who have the lock.
-	if over, err := o.store.over(ctx, o.session); err != nil || !over {
-		return err
+	err := o.enter(ctx)
+	if err == nil {
+		o.store.engine.Reset()
 	}
-	return o.lock(ctx)
+	return err
 }
 
+// drop gives up the place, and has the connections that wrote from it closed:
+// while one is there, the place cannot be had.
 func (o *occupation) drop() {
+	o.store.place.leave()
+	o.store.engine.Reset()
 	if o.conn == nil {
 		return
 	}

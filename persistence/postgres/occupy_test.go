@@ -7,6 +7,7 @@ import (
 
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/dibs-calls/dibs/persistence/pgtest"
+	"github.com/dibs-calls/dibs/persistence/postgres"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
@@ -78,6 +79,96 @@ func TestOccupyOutlivesThePredecessorsWrites(t *testing.T) {
 	}
 	if err := <-in; err != nil {
 		t.Error(err)
+	}
+}
+
+// endSessions ends the sessions of a store on the database, all or those that hold
+// a place, and waits until they are gone.
+func endSessions(t *testing.T, watch *pgx.Conn, where string) {
+	t.Helper()
+	mustExec(t, watch, `SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a
+		WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.application_name = 'dibs' AND (`+where+`)`)
+}
+
+const holdsPlace = `EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'advisory' AND l.mode = 'ExclusiveLock' AND l.granted)`
+
+func claimBy(s *postgres.Store, u messages.UserID, c messages.ClientID) func() error {
+	return func() error {
+		_, err := s.Commit(context.Background(), []messages.Write{{Kind: messages.WriteClaim, Call: newCall(), Lease: time.Hour, User: u, Client: c}})
+		return err
+	}
+}
+
+// A server that loses its connections, and finds another one in its place when it
+// has new ones, writes nothing more and is told so.
+func TestCutOffServerWritesNothing(t *testing.T) {
+	url := pgtest.URL(t)
+	b := newBench(t, url, nil)
+	first, second := open(t, url), open(t, url)
+	lost, err := first.Occupy(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	users, clients := b.people(t, 2), b.clients(t, 2)
+	if err := claimBy(first, users[0], clients[0])(); err != nil {
+		t.Fatal(err)
+	}
+	in := make(chan error, 1)
+	go func() { _, err := second.Occupy(t.Context(), false); in <- err }()
+	var entered bool
+	eventually(t, "the second server to get in", func() bool { // it races with the first, which wants its place back
+		endSessions(t, b.direct, holdsPlace+` OR query LIKE '%claims%'`)
+		select {
+		case err := <-in:
+			if err != nil {
+				t.Fatal(err)
+			}
+			entered = true
+		default:
+		}
+		return entered
+	})
+	for range 20 {
+		if err := claimBy(first, users[1], clients[1])(); err == nil {
+			t.Fatal("the first server writes beside the second")
+		}
+	}
+	if err := <-lost; err == nil {
+		t.Error("the first server was told nothing")
+	}
+	eventually(t, "the second server to write", func() bool { return claimBy(second, users[1], clients[1])() == nil })
+}
+
+// A server that loses its place for a moment takes it back and goes on, unless
+// somebody else had it meanwhile.
+func TestPlaceIsTakenBack(t *testing.T) {
+	url := pgtest.URL(t)
+	b := newBench(t, url, nil)
+	s := open(t, url)
+	lost, err := s.Occupy(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	users, clients := b.people(t, 3), b.clients(t, 3)
+	for i, where := range []string{holdsPlace, `true`} {
+		if err := claimBy(s, users[i], clients[i])(); err != nil {
+			t.Fatal(err)
+		}
+		endSessions(t, b.direct, where)
+		eventually(t, "writes to go on", func() bool {
+			return claimBy(s, users[i], clients[i])() == nil && s.Alone()
+		})
+		select {
+		case err := <-lost:
+			t.Fatalf("nobody else was there: %v", err)
+		default:
+		}
+	}
+	mustExec(t, b.direct, `UPDATE occupation SET epoch = epoch + 1`) // as a server does that comes in
+	endSessions(t, b.direct, `true`)
+	_ = claimBy(s, users[2], clients[2])() // finds that the connections are gone
+	if err := <-lost; err == nil {
+		t.Error("somebody else was there, and nothing is said")
 	}
 }
 

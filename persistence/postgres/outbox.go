@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/dibs-calls/dibs/messages"
@@ -46,12 +47,21 @@ func (s *Store) OutboxRows(ctx context.Context, limit int) ([]messages.OutboxRow
 		row    messages.OutboxRow
 		events []byte
 	)
-	_, err = pgx.ForEachRow(rows, []any{&row.ID, &events}, func() (err error) {
-		row.Events, err = persistence.DecodeEvents(events)
+	var unreadable error
+	_, err = pgx.ForEachRow(rows, []any{&row.ID, &events}, func() error {
+		if row.Events, unreadable = persistence.DecodeEvents(events); unreadable != nil {
+			unreadable = fmt.Errorf("row %d of the outbox: %w", row.ID, unreadable)
+			return unreadable
+		}
 		found = append(found, row)
-		return err
+		return nil
 	})
-	if err != nil {
+	switch {
+	case unreadable != nil && len(found) > 0:
+		return found, nil // what comes before it need not wait
+	case unreadable != nil:
+		return nil, unreadable
+	case err != nil:
 		return nil, wrap(s.broken(err))
 	}
 	return found, nil

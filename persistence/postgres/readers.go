@@ -11,7 +11,7 @@ import (
 
 const heldClaims = `
 SELECT ` + callColumnsOfC + `, c.lease, coalesce(a.first_name, ''), coalesce(a.last_name, ''), coalesce(a.email, '')
-FROM claims c LEFT JOIN accounts a ON a.id = c.user_id
+FROM claims c LEFT JOIN LATERAL (SELECT first_name, last_name, email FROM accounts WHERE id = c.user_id OFFSET 0) a ON true
 `
 
 func eachHeld(rows pgx.Rows, f func(messages.HeldClaim)) error {

@@ -36,7 +36,7 @@ WITH gone AS (
     ON CONFLICT (id) DO NOTHING
 )
 SELECT c.ord, ` + endedAtOfC + `, ` + callColumnsOfC + `, ` + whoColumns + `
-FROM gone c ` + whoJoins
+FROM gone c ` + whoLookups
 
 // endedAtOfC is when a call that is being ended has ended. The clock may have
 // been set back since it began.
@@ -46,7 +46,8 @@ const endedAtOfC = `greatest(c.started_at, statement_timestamp())`
 const stillRunning = `
 SELECT b.ord, ` + callColumnsOfC + `
 FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::bigint[]) AS b (ord, user_id, call_id, token)
-JOIN claims c ON c.user_id = b.user_id AND c.call_id = b.call_id AND c.token = b.token`
+JOIN claims c ON c.user_id = b.user_id AND c.call_id = b.call_id AND c.token = b.token
+WHERE c.user_id = ANY ($2::uuid[]) -- see release`
 
 const (
 	callColumns    = `user_id, client_id, call_id, token, started_at, lease_expires_at`
@@ -131,14 +132,18 @@ func (b *batch) queueEnded(q *pgx.Batch, sql string, args ...any) {
 		var at time.Time
 		var r liveRow
 		_, err := pgx.ForEachRow(rows, append([]any{&i, &at}, r.targets()...), func() error {
-			l := r.live()
-			b.outcomes[i] = messages.Outcome{
-				Kind: messages.OutcomeDone, Call: l.Call, Event: persistence.EndedEvent(l, at.UTC(), &b.writes[i]),
-			}
+			b.ended(int(i), r.live(), at)
 			return nil
 		})
 		return err
 	})
+}
+
+// ended notes the call that a write ended.
+func (b *batch) ended(i int, l messages.LiveCall, at time.Time) {
+	b.outcomes[i] = messages.Outcome{
+		Kind: messages.OutcomeDone, Call: l.Call, Event: persistence.EndedEvent(l, at.UTC(), &b.writes[i]),
+	}
 }
 
 // settleReleases says what became of the releases that ended nothing, and

@@ -132,7 +132,7 @@ func (b *batch) decideReport(w *messages.Write, o *messages.Outcome) {
 		case !on || claim.ID != w.Call:
 			o.Kind = messages.OutcomeCallOver
 		case w.Reason != messages.ReasonSuperseded:
-			w.Token = claim.Token
+			w.Token, w.Client = claim.Token, claim.ClientID
 		case !known || reported.source != w.Report.SourceKey() || !reported.occurredAt.Before(w.Report.OccurredAt):
 			*o = messages.Outcome{Kind: messages.OutcomeNotSuperseded, Call: claim.Call}
 		}
@@ -181,7 +181,7 @@ func recorded(w *messages.Write, o *messages.Outcome) bool {
 
 const whoIs = `
 SELECT c.ord, ` + whoColumns + `
-FROM unnest($1::int[], $2::uuid[], $3::uuid[]) AS c (ord, user_id, client_id) ` + whoJoins
+FROM unnest($1::int[], $2::uuid[], $3::uuid[]) AS c (ord, user_id, client_id) ` + whoLookups
 
 func (b *batch) readWho(ctx context.Context, writes []int) error {
 	b.reports.who = map[int]messages.LiveCall{}

@@ -53,8 +53,7 @@ type Store struct {
 	log       *slog.Logger
 	committer persistence.Committer
 	pending   unresolved
-	serving   atomic.Bool  // a server's: its connections hold the writers' lock
-	alone     atomic.Bool  // no other server writes here
+	place     *place
 	leave     func()       // ends Occupy; nil: not occupied
 	careful   atomic.Int32 // how many batches are still to be written carefully
 	closing   sync.Once
@@ -89,7 +88,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 }
 
 func connect(ctx context.Context, cfg Config) (*Store, error) {
-	s := &Store{log: cfg.Logger}
+	s := &Store{log: cfg.Logger, place: newPlace()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -102,7 +101,7 @@ func connect(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	total = max(total, minMaxConns)
 	var err error
-	if s.engine, err = newPool(ctx, cfg, total-total/4, engineSettings, s.holdWriters); err != nil {
+	if s.engine, err = newPool(ctx, cfg, total-total/4, engineSettings, s.holdPlace); err != nil {
 		return nil, err
 	}
 	if s.lists, err = newPool(ctx, cfg, total/4, listSettings, nil); err != nil {
@@ -156,6 +155,7 @@ func newPool(
 	// A server whose machine is gone says no goodbye. Its connections hold what
 	// keeps its successor out, and end after about ten seconds of silence.
 	params["tcp_keepalives_idle"], params["tcp_keepalives_interval"], params["tcp_keepalives_count"] = "5", "2", "3"
+	params["tcp_user_timeout"] = "10000" // and if an answer was on its way to it
 	settings(params)
 	return pgxpool.NewWithConfig(ctx, cfg)
 }

@@ -234,4 +234,12 @@ func TestOutboxRowThatCannotBeRead(t *testing.T) {
 	if _, err := b.store.OutboxRows(t.Context(), 1); messages.CodeOf(err) != messages.CodeInternal {
 		t.Errorf("error %v", err)
 	}
+	// What comes before it does not wait for it.
+	b.claim(t, b.people(t, 1)[0], b.clients(t, 1)[0])
+	if _, err := b.direct.Exec(t.Context(), `UPDATE outbox SET id = DEFAULT WHERE id = (SELECT min(id) FROM outbox)`); err != nil {
+		t.Fatal(err)
+	}
+	if rows, err := b.store.OutboxRows(t.Context(), 10); err != nil || len(rows) != 1 || len(rows[0].Events) != 1 {
+		t.Errorf("%v, %+v", err, rows)
+	}
 }

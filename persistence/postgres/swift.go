@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/dibs-calls/dibs/messages"
-	"github.com/dibs-calls/dibs/persistence"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -34,10 +33,10 @@ func surprised(err error) bool {
 	return errors.Is(err, errSurprise) || errors.As(err, &pg) && (pg.Code == uniqueViolation || pg.Code == notNullViolation)
 }
 
-// swiftly reports whether the batch can be written in the swift way: nothing in
-// it depends on a condition that only the store knows, and no two of its writes
+// canBeSwift reports whether the batch can be written in the swift way: nothing in
+// it depends on a condition that only the store knows, and no two of its releases
 // are of the same user.
-func (b *batch) swiftly() bool {
+func (b *batch) canBeSwift() bool {
 	users := make(map[messages.UserID]struct{}, len(b.releases))
 	for _, i := range b.releases {
 		w := &b.writes[i]
@@ -56,7 +55,7 @@ WITH gone AS (
     DELETE FROM claims WHERE user_id = ANY ($1::uuid[]) RETURNING ` + callColumns + `
 )
 SELECT greatest(c.started_at, statement_timestamp()), ` + callColumnsOfC + `, ` + whoColumns + `
-FROM gone c ` + whoJoins
+FROM gone c ` + whoLookups
 
 // queueEnds ends calls, whichever their users are on, and holds them to the
 // releases when they come back.
@@ -76,12 +75,10 @@ func (b *batch) queueEnds(q *pgx.Batch) {
 		_, err := pgx.ForEachRow(rows, append([]any{&at}, r.targets()...), func() error {
 			l := r.live()
 			i := byUser[l.Call.UserID]
-			if w := &b.writes[i]; w.Call != l.Call.ID || w.Token != l.Call.Token {
+			if w := &b.writes[i]; w.Call != l.Call.ID || w.Token != l.Call.Token || w.Client != l.Call.ClientID {
 				return errSurprise
 			}
-			b.outcomes[i] = messages.Outcome{
-				Kind: messages.OutcomeDone, Call: l.Call, Event: persistence.EndedEvent(l, at.UTC(), &b.writes[i]),
-			}
+			b.ended(i, l, at)
 			return nil
 		})
 		return err
@@ -96,17 +93,15 @@ SELECT ` + newColumns + ` FROM new`
 
 const newClaims = `
 WITH new AS (
-    SELECT b.ord, b.user_id, b.client_id, b.call_id, b.lease,
+    SELECT c.ord, c.user_id, c.client_id, c.call_id, c.lease,
            greatest(statement_timestamp(), last.ended_at) AS started_at,
-           greatest(statement_timestamp(), last.ended_at) + b.lease AS lease_expires_at,
-           1 + greatest(b.ended, last.token) AS token,
+           greatest(statement_timestamp(), last.ended_at) + c.lease AS lease_expires_at,
+           1 + greatest(c.ended, last.token) AS token,
            NOT a.disabled AND k.id IS NOT NULL AS known,
            a.first_name, a.last_name, a.email, a.role, k.name, k.phone, k.email AS client_email
     FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::uuid[], $5::interval[], $6::bigint[])
-             AS b (ord, user_id, client_id, call_id, lease, ended)
-    LEFT JOIN accounts a ON a.id = b.user_id
-    LEFT JOIN clients k ON k.id = b.client_id
-    LEFT JOIN LATERAL (SELECT token, ended_at FROM calls WHERE calls.client_id = b.client_id ORDER BY token DESC LIMIT 1) last ON true
+             AS c (ord, user_id, client_id, call_id, lease, ended)` + whoLookups + `
+    LEFT JOIN LATERAL (SELECT token, ended_at FROM calls WHERE calls.client_id = c.client_id ORDER BY token DESC LIMIT 1) last ON true
 ), made AS (
     INSERT INTO claims (user_id, client_id, call_id, started_at, lease_expires_at, lease, token)
     SELECT CASE WHEN known THEN user_id END, client_id, call_id, started_at, lease_expires_at, lease, token FROM new
@@ -122,7 +117,8 @@ func (b *batch) queueBegins(q *pgx.Batch, sql string) {
 	}
 	ended := make(map[messages.ClientID]int64, len(b.releases)) // tokens
 	for _, i := range b.releases {
-		ended[b.writes[i].Client] = b.writes[i].Token
+		w := &b.writes[i]
+		ended[w.Client] = max(ended[w.Client], w.Token)
 	}
 	users, clients, calls, leases := b.claimArrays(b.claims)
 	ords, tokens := make([]int32, len(b.claims)), make([]int64, len(b.claims))
@@ -143,11 +139,20 @@ func (b *batch) queueBegins(q *pgx.Batch, sql string) {
 	}
 }
 
-// expectAll fails unless everything happened as it was believed to.
+// expectAll fails unless everything happened as it was believed to. What was
+// begun did not see what the same transaction had just ended: where the clock was
+// set back between the two, the calls of a client would overlap.
 func (b *batch) expectAll() error {
+	ended := make(map[messages.ClientID]time.Time, len(b.releases))
 	for _, i := range b.releases {
 		check, hasLog := b.checks[i]
 		if b.outcomes[i].Kind != messages.OutcomeDone || hasLog && (!check.user || !check.client) {
+			return errSurprise
+		}
+		ended[b.outcomes[i].Call.ClientID] = b.outcomes[i].Event.At
+	}
+	for _, i := range b.claims {
+		if call := b.outcomes[i].Call; call.StartedAt.Before(ended[call.ClientID]) {
 			return errSurprise
 		}
 	}

@@ -117,6 +117,63 @@ func TestSurprises(t *testing.T) {
 	}
 }
 
+// A call may be ended by somebody who does not say which client it was with, in the
+// batch that calls that client again: the token of the next call is greater all the
+// same, and it can be ended in its turn (I6, I5). And where the clock is set back
+// between the two, the calls do not overlap.
+func TestSwiftTokensOfUnnamedClients(t *testing.T) {
+	b := newBench(t, pgtest.URL(t), nil)
+	users, clients := b.people(t, 2), b.clients(t, 1)
+	first := b.claim(t, users[0], clients[0])
+	ahead := time.Now().Add(time.Hour)
+	if _, err := b.direct.Exec(t.Context(), `UPDATE claims SET started_at = $1`, ahead); err != nil {
+		t.Fatal(err)
+	}
+	outcomes, err := b.store.Commit(t.Context(), []messages.Write{
+		{Kind: messages.WriteRelease, User: first.UserID, Call: first.ID, Token: first.Token, Reason: messages.ReasonCompleted},
+		{Kind: messages.WriteClaim, User: users[1], Client: clients[0], Call: newCall(), Lease: time.Hour},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantKinds(t, outcomes, messages.OutcomeDone, messages.OutcomeDone)
+	next := outcomes[1].Call
+	if next.Token <= first.Token || next.StartedAt.Before(outcomes[0].Event.At) {
+		t.Errorf("%+v follows %+v, which ended at %v", next, first, outcomes[0].Event.At)
+	}
+	outcomes, err = b.store.Commit(t.Context(), []messages.Write{
+		{Kind: messages.WriteRelease, User: next.UserID, Client: next.ClientID, Call: next.ID, Token: next.Token, Reason: messages.ReasonCompleted},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantKinds(t, outcomes, messages.OutcomeDone)
+}
+
+// The same where the batch names the client.
+func TestSwiftClockSetBack(t *testing.T) {
+	b := newBench(t, pgtest.URL(t), nil)
+	users, clients := b.people(t, 2), b.clients(t, 1)
+	first := b.claim(t, users[0], clients[0])
+	if _, err := b.direct.Exec(t.Context(), `UPDATE claims SET started_at = $1`, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	outcomes, err := b.store.Commit(t.Context(), []messages.Write{
+		{
+			Kind: messages.WriteRelease, User: first.UserID, Client: first.ClientID, Call: first.ID, Token: first.Token,
+			Reason: messages.ReasonCompleted,
+		},
+		{Kind: messages.WriteClaim, User: users[1], Client: clients[0], Call: newCall(), Lease: time.Hour},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantKinds(t, outcomes, messages.OutcomeDone, messages.OutcomeDone)
+	if next := outcomes[1].Call; next.StartedAt.Before(outcomes[0].Event.At) {
+		t.Errorf("%+v began before the end of the call before it, %v", next, outcomes[0].Event.At)
+	}
+}
+
 // A client that is called again in the transaction that ends its call, and one
 // whose clock was set back since, get a greater token and a later start (I6).
 func TestSwiftTokens(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dibs-calls/dibs/messages"
+	"github.com/jackc/pgx/v5"
 )
 
 // doubt names a transaction that may still be in progress on the server although
@@ -64,10 +65,13 @@ func (u *unresolved) none() bool {
 }
 
 // undisturbed reports whether writes of one client come one after the other, in
-// the order of its journal: nobody else writes here, and no earlier transaction
-// may still be in progress. Then no claim can have waited for another
-// transaction, and its token is right as it was counted.
-func (s *Store) undisturbed() bool { return s.alone.Load() && s.pending.none() }
+// the order of its journal: this server is alone, by its [occupation], and no
+// transaction of its own may still be in progress unseen. Then no claim can have
+// waited for another transaction, and its token is right as it was counted.
+func (s *Store) undisturbed() bool {
+	_, alone := s.place.get()
+	return alone && s.pending.none()
+}
 
 // settled makes sure that no transaction whose outcome is unknown is still in
 // progress, so that what is read next cannot be changed by one afterwards.
@@ -90,14 +94,17 @@ func (s *Store) over(ctx context.Context, d doubt) (bool, error) {
 		status, err := s.xactStatus(ctx, d.xid)
 		return status != xactInProgress, err
 	}
-	return s.sessionOver(ctx, d)
+	return sessionOver(ctx, s.engine, d)
 }
 
 // sessionOver reports whether a session has ended, and with it all that it was
 // sent. One that waits for its client has not noticed that it is gone, and is
 // told.
-func (s *Store) sessionOver(ctx context.Context, d doubt) (over bool, err error) {
-	err = s.engine.QueryRow(ctx, `
+func sessionOver(ctx context.Context, db interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}, d doubt,
+) (over bool, err error) {
+	err = db.QueryRow(ctx, `
 SELECT count(CASE WHEN state LIKE 'idle%' THEN pg_terminate_backend(pid) END) >= 0 AND count(*) = 0
 FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2`, int64(d.pid), d.born).Scan(&over)
 	return over, err

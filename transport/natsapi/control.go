@@ -144,7 +144,7 @@ func (c *control) close() {
 	}
 }
 
-// ErrNoServer: no server runs on the folder.
+// ErrNoServer says that no server runs on the folder.
 var ErrNoServer = errors.New("no server is running on this folder")
 
 // reach connects to the embedded server of another process, through its control

@@ -89,7 +89,7 @@ type DeadLetters struct {
 	close func()
 }
 
-// ErrNoDeadLetter: there is no letter of this number (any more).
+// ErrNoDeadLetter says that there is no letter of this number (any more).
 var ErrNoDeadLetter = errors.New("there is no such dead letter")
 
 // Close lets go of the connection.

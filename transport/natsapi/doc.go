@@ -62,4 +62,43 @@
 // any gap, a stream made anew, or one that lost its end is told as
 // [live.Sink.Reset]. A lost connection is told at once, a server that has gone
 // silent within about a second.
+//
+// # Call events of other services
+//
+// An [Ingester] takes what telephony services (a PBX, a predictive dialer)
+// report of calls that began and ended elsewhere: CloudEvents 1.0 in structured
+// JSON on [IngestStarted] and [IngestEnded], kept by the stream DIBS_INGEST until
+// a node has taken them. The stream is a work queue with one durable consumer,
+// "dibs", which all nodes share; when it is full, publishers are refused.
+//
+// The event: specversion "1.0", id, source and type as the subject says (call.started,
+// call.ended); other attributes do not matter. Its data: user_id or user_email;
+// client_id or client_phone in any spelling (needed for a start alone); call_ref,
+// how the source names the call; occurred_at (else the event's time); and where
+// wanted lease_seconds of a start and disposition of an end. A call_ref that is a
+// UUID is the id of the call in dibs, so a service that claimed over HTTP or
+// request/reply reports that very call; from any other one the id follows
+// ([messages.Report.Call]). A number that several clients have names the one that
+// the user is in a call with, and else nobody.
+//
+// Exactly once. The store records (source, id) in the transaction of the effect,
+// so an event that comes twice has none the second time, whatever crashed in
+// between. Which call was reported stands there too: the end of a call that has
+// not begun is recorded, and its start then begins nothing. What stands in the
+// way of a start is answered by a status event call.refused, whose data.refusal
+// holds code, source, id, call_ref and who holds the client ([messages.Refusal]).
+//
+// What cannot be applied goes to DIBS_DEAD as dibs.dead.<subject>, with the
+// reason in its headers, before it is acknowledged: what is malformed at once,
+// whose user or client is not there after about a minute of tries. An event that
+// waits for its next try is in nobody's way. [DeadLetters] works them off.
+//
+// The store away: nothing is fetched, what is in hand is tried again for ever,
+// and neither lost nor given up. Memory is bounded by what a node has in hand
+// ([inHand] events of at most [maxReport] bytes), whatever waits in the stream.
+// Events of one user are told in the order of the stream as long as one node has
+// them all; nothing depends on it.
+//
+// An event that the embedded server has acknowledged outlives the process, and a
+// loss of power unless it came within the last second ([syncInterval]).
 package natsapi

@@ -132,8 +132,8 @@ func stopIngester(t testing.TB, in *Ingester) {
 }
 
 var (
-	aUser   = messages.UserID{UUID: natstest.ID(0x05, 1)}   //nolint:gochecknoglobals // never changed
-	aClient = messages.ClientID{UUID: natstest.ID(0xc1, 1)} //nolint:gochecknoglobals // never changed
+	aUser   = messages.UserID{UUID: natstest.ID(0x05, 1)}
+	aClient = messages.ClientID{UUID: natstest.ID(0xc1, 1)}
 )
 
 // cloud is a CloudEvent with this data.

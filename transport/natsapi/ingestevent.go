@@ -193,13 +193,10 @@ func (e *callEvent) takeClient(data incomingData, region string) *rejection {
 			return unreadable("data", err)
 		}
 		e.client.UUID = id
+	case len(data.ClientPhone) > maxPhone && e.kind == messages.EventCallStarted:
+		return malformed("client_phone has %d bytes: it is no phone number", len(data.ClientPhone))
 	case data.ClientPhone != "":
-		number, err := "", error(nil)
-		if len(data.ClientPhone) > maxPhone {
-			err = fmt.Errorf("%q is too long for a phone number", clip(data.ClientPhone))
-		} else {
-			number, err = phone.E164(data.ClientPhone, region)
-		}
+		number, err := phone.E164(data.ClientPhone, region)
 		if err != nil && e.kind == messages.EventCallStarted {
 			return malformed("client_phone: %s", err)
 		}

@@ -53,11 +53,13 @@ func (in *Ingester) begin(ctx context.Context, group []jetstream.Msg) {
 // and says which are not to be found. It takes as long as the store is away, and
 // fails only when ctx ends.
 func (in *Ingester) resolve(ctx context.Context, events []*event) (map[*event]*rejection, error) {
+	defer in.metrics.paused.Store(false)
 	for tries := 0; ; tries++ {
 		missing, err := in.look(ctx, events)
 		if err == nil {
 			return missing, nil
 		}
+		in.metrics.paused.Store(true) // who is in here fetches nothing
 		if !in.pause(ctx, tries) {
 			return nil, err
 		}
