@@ -23,10 +23,10 @@ build: ## Build bin/dibs (needs nothing but Go)
 test: ## Everything that must hold; installs Postgres and Chromium for the tests where it may
 	@scripts/test.sh
 
-test-short: ## The quick part, under a minute: no races looked for, no long faults
+test-short: ## The quick part, under a minute: no races looked for, no long faults, not the program as a whole
 	@scripts/check-go.sh
 	@scripts/ensure-test-tools.sh --no-cc
-	$(GO) test -short ./...
+	$(GO) test -short $$($(GO) list ./... | grep -v /integration)
 
 fuzz: ## Every fuzz target for a while each (FUZZTIME=10s)
 	@scripts/fuzz.sh $(FUZZTIME)

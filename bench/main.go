@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/dibs-calls/dibs/internal/heap"
 	"github.com/dibs-calls/dibs/persistence/pgtest"
 )
 
@@ -24,6 +26,7 @@ type options struct {
 }
 
 func main() {
+	defer runtime.KeepAlive(heap.Floor()) // as dibs serve has it
 	var o options
 	widths := flag.String("callers", "1,64,256,1024", "how many callers at a time")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the median counts")

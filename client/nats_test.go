@@ -91,7 +91,7 @@ func freeAddress(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer free.Close()
+	defer func() { _ = free.Close() }()
 	return free.Addr().String()
 }
 
@@ -363,12 +363,12 @@ func relayTo(l net.Listener, address string) {
 	if err != nil {
 		return
 	}
-	defer from.Close()
+	defer func() { _ = from.Close() }()
 	to, err := net.Dial("tcp", address)
 	if err != nil {
 		return
 	}
-	defer to.Close()
+	defer func() { _ = to.Close() }()
 	go func() { _, _ = io.Copy(to, from); _ = to.Close() }()
 	_, _ = io.Copy(from, to)
 }

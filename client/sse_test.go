@@ -237,8 +237,10 @@ func TestWatchBacksOff(t *testing.T) {
 		f := &flapping{}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		for range (&Client{via: f}).Watch(ctx) {
-			continue
+		for _, err := range (&Client{via: f}).Watch(ctx) {
+			if err != nil && ctx.Err() == nil {
+				t.Fatal(err)
+			}
 		}
 		if f.tries < 20 || f.tries > 70 {
 			t.Errorf("%d tries in a minute", f.tries)

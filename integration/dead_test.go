@@ -92,6 +92,13 @@ func workOff(t *testing.T, d harness.Dibs, url string) {
 	if got := list(); len(got) != 0 {
 		t.Errorf("after all were dropped: %+v", got)
 	}
+
+	// A call of which it is not known any more whether it has ended.
+	b.publish(t, []report{{"dibs.ingest.call.started", []byte(`{"specversion":"1.0","id":"old","source":"/pbx","type":"call.started",
+		"data":{"user_id":"6ba7b810-9dad-11d1-80b4-00c04fd430c8","client_id":"6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+		"call_ref":"old","occurred_at":"2020-03-04T05:06:07Z"}}`)}}, nil)
+	waitFor(t, readyLimit, "it to be given up", func() bool { return b.left(t) == 0 && len(list("--reason", "stale")) == 1 })
+	contains(t, d.MustRun(t, "dead", "show", fmt.Sprint(list()[0].Seq)), "--ingest-remember", "at try 1")
 }
 
 func contains(t *testing.T, text string, parts ...string) {

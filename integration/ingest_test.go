@@ -43,6 +43,7 @@ type report struct {
 // what must become of it does not depend on the others.
 func telephony(calls int) []reportedCall {
 	all := make([]reportedCall, calls)
+	began := time.Now().UTC().Truncate(time.Second)
 	for n := range all {
 		c := &all[n]
 		c.user, c.client, c.ends = n, n, n%10 != 0
@@ -53,7 +54,7 @@ func telephony(calls int) []reportedCall {
 		if n%3 == 0 {
 			ref = uuid.NewString()
 		}
-		at := time.Date(2026, 3, 4, 5, 6, 7, n*1000, time.UTC)
+		at := began.Add(time.Duration(n) * time.Microsecond)
 		c.started = messages.Report{Source: reportSource, ID: fmt.Sprintf("s%d", n), CallRef: ref, OccurredAt: at}
 		c.ended = messages.Report{Source: reportSource, ID: fmt.Sprintf("e%d", n), CallRef: ref, OccurredAt: at.Add(time.Minute)}
 	}

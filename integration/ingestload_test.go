@@ -18,6 +18,7 @@ type fleet struct {
 	*switchboard
 	bus
 	server *harness.Server
+	began  time.Time
 	sent   int
 }
 
@@ -27,7 +28,7 @@ func newFleet(t testing.TB, agents int) *fleet {
 	url := pg.MigratedURL(t, "fleet")
 	d := harness.Dibs{Binary: tools.dibs, Store: harness.Store{DataDir: t.TempDir(), DatabaseURL: url}}
 	listen := harness.FreeAddr(t)
-	f := &fleet{switchboard: newSwitchboard(t, openStore(t, d.Store), agents)}
+	f := &fleet{switchboard: newSwitchboard(t, openStore(t, d.Store), agents), began: time.Now().UTC().Truncate(time.Second)}
 	f.server = d.Serve(t, "--nats-listen", listen)
 	f.server.WaitReady(readyLimit)
 	f.bus = connectNATS(t, "nats://"+listen)
@@ -45,7 +46,7 @@ func (f *fleet) send(t testing.TB, n int) {
 	for range n {
 		agent, turn := f.sent%len(f.users), f.sent/len(f.users)
 		c := reportedCall{user: agent, client: agent}
-		ref, at := fmt.Sprintf("%d/%d", agent, turn/2), time.Date(2026, 3, 4, 5, 6, turn, 0, time.UTC)
+		ref, at := fmt.Sprintf("%d/%d", agent, turn/2), f.began.Add(time.Duration(turn)*time.Second)
 		c.started = messages.Report{Source: reportSource, ID: fmt.Sprintf("s%d", f.sent), CallRef: ref, OccurredAt: at}
 		c.ended = messages.Report{Source: reportSource, ID: fmt.Sprintf("e%d", f.sent), CallRef: ref, OccurredAt: at}
 		kind := messages.EventCallStarted

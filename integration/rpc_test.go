@@ -161,6 +161,38 @@ func TestHeldClaim(t *testing.T) {
 	}
 }
 
+// TestHeldClaimOverNATS: a claim that is held over NATS outlives the server, whose
+// NATS dies and comes back with it.
+func TestHeldClaimOverNATS(t *testing.T) {
+	d := onSQLite(t)
+	signIn := newDialer(t, d, 2, 1)
+	address := harness.FreeAddr(t)
+	s := d.Serve(t, "--nats-listen", address)
+	s.WaitReady(readyLimit)
+	web := signIn(s)
+	nc, dibs := overNATS(t, address)
+	held, err := dibs.Hold(t.Context(), web.users[0].String(), web.clients[0].String(), client.Lease(20*time.Second))
+	must(t, err)
+	for range 2 {
+		s.Kill()
+		s = d.ServeAt(t, s.Addr, "--nats-listen", address)
+		s.WaitReady(readyLimit)
+		waitConnected(t, nc)
+		before := held.Call().LeaseExpiresAt
+		waitFor(t, 30*time.Second, "a renewal", func() bool { return held.Call().LeaseExpiresAt.After(before) })
+		if held.Context().Err() != nil {
+			t.Fatalf("lost: %v", context.Cause(held.Context()))
+		}
+	}
+	if _, err := dibs.Start(t.Context(), web.users[1].String(), web.clients[0].String()); !errors.Is(err, client.CodeClientBeingCalled) {
+		t.Errorf("somebody else: %v", err)
+	}
+	must(t, held.End(t.Context(), client.Outcome{Disposition: "sale"}))
+	if finished := finishedIn(t, openStore(t, d.Store)); len(finished) != 1 {
+		t.Errorf("%d calls were made", len(finished))
+	}
+}
+
 func awaitEvent(t *testing.T, seen <-chan client.Event, kind client.EventType) client.Event {
 	t.Helper()
 	for limit := time.After(30 * time.Second); ; {

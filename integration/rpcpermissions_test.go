@@ -2,9 +2,12 @@ package integration
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +27,9 @@ type permitted struct {
 	url     string
 	floor7  nats.Option
 	user    messages.UserID
+	other   messages.UserID
 	clients []messages.ClientID
+	dead    func(args ...string) string // runs dibs dead as dibs itself
 }
 
 // TestNATSPermissions runs dibs on a server with the configuration of
@@ -32,6 +37,7 @@ type permitted struct {
 func TestNATSPermissions(t *testing.T) {
 	p := newPermitted(t)
 	t.Run("dialer", p.dialer)
+	t.Run("reports", p.reports)
 	t.Run("dialer with a name", p.named)
 	t.Run("dashboard", p.dashboard)
 	t.Run("operator", p.operator)
@@ -59,7 +65,7 @@ func newPermitted(t *testing.T) *permitted {
 	t.Cleanup(func() { _ = server.Kill() })
 
 	d := onSQLite(t)
-	signIn := newDialer(t, d, 1, 2)
+	signIn := newDialer(t, d, 2, 2)
 	s := d.Serve(t, "--nats-url", server.URL(), "--nats-nkey", dibsFile)
 	s.WaitReady(readyLimit) // the streams are there
 	who := signIn(s)
@@ -72,7 +78,13 @@ func newPermitted(t *testing.T) *permitted {
 			t.Errorf("dibs lacks a permission:\n%s", log)
 		}
 	})
-	return &permitted{url: server.URL(), floor7: floor7, user: who.users[0], clients: who.clients}
+	return &permitted{
+		url: server.URL(), floor7: floor7, user: who.users[0], other: who.users[1], clients: who.clients,
+		dead: func(args ...string) string {
+			t.Helper()
+			return d.MustRun(t, append(append([]string{"dead"}, args...), "--nats-url", server.URL(), "--nats-nkey", dibsFile)...)
+		},
+	}
 }
 
 // newNKey makes the key of a user: a file with its seed, and the public half.
@@ -205,6 +217,60 @@ func (p *permitted) dialer(t *testing.T) {
 	v.mayNotSubscribe("dibs.rpc.start", "dibs.ingest.>", "dibs.events.>", "dibs.events.call.started.>", "_INBOX.>", "_INBOX_floor7.>", ">")
 }
 
+// reports is what a dialer reports: it takes effect, what stands in its way comes
+// back as a refusal, and what cannot be applied is worked off by command.
+func (p *permitted) reports(t *testing.T) {
+	v := p.as(t, "_INBOX_dialer", nats.UserInfo("dialer", "dial-secret"))
+	js, err := v.nc.JetStream()
+	must(t, err)
+	refused, err := v.nc.SubscribeSync("dibs.events.call.refused.>")
+	must(t, err)
+	report := func(kind, id, ref string, user messages.UserID, client1 messages.ClientID) {
+		t.Helper()
+		_, err := js.Publish("dibs.ingest."+kind, fmt.Appendf(nil, `{"specversion":"1.0","id":%q,"source":"/pbx","type":%q,
+			"data":{"user_id":%q,"client_id":%q,"call_ref":%q,"occurred_at":%q}}`,
+			id, kind, user, client1, ref, time.Now().Format(time.RFC3339Nano)))
+		must(t, err)
+	}
+	dibs, err := client.OverNATS(v.nc)
+	must(t, err)
+	free := func(c messages.ClientID) bool {
+		a, err := dibs.Availability(t.Context(), c.String())
+		must(t, err)
+		return a.Available
+	}
+	report("call.started", "s1", "leg-1", p.user, p.clients[0])
+	waitFor(t, readyLimit, "the report takes effect", func() bool { return !free(p.clients[0]) })
+	report("call.started", "s2", "leg-2", p.other, p.clients[0])
+	msg, err := refused.NextMsg(readyLimit)
+	if err != nil || !strings.Contains(string(msg.Data), `"leg-2"`) || !strings.Contains(string(msg.Data), "client_being_called") {
+		t.Errorf("the refusal: %+v, %v", msg, err)
+	}
+	report("call.ended", "e1", "leg-1", p.user, p.clients[0])
+	waitFor(t, readyLimit, "its end takes effect", func() bool { return free(p.clients[0]) })
+
+	junk := func() (seqs []int) { // the numbers of the dead letters that we made
+		var letters []struct {
+			Seq         int    `json:"seq"`
+			EventBase64 []byte `json:"event_base64"`
+		}
+		must(t, json.Unmarshal([]byte(p.dead("list", "--reason", "malformed", "--json")), &letters))
+		for _, l := range letters {
+			if string(l.EventBase64) == "not an event" {
+				seqs = append(seqs, l.Seq)
+			}
+		}
+		return seqs
+	}
+	_, err = js.Publish("dibs.ingest.call.started", []byte("not an event"))
+	must(t, err)
+	waitFor(t, readyLimit, "a dead letter", func() bool { return len(junk()) == 1 })
+	first := junk()[0]
+	contains(t, p.dead("retry", strconv.Itoa(first)), "retried 1")
+	waitFor(t, readyLimit, "it comes back", func() bool { again := junk(); return len(again) == 1 && again[0] != first })
+	contains(t, p.dead("drop", strconv.Itoa(junk()[0])), "dropped 1")
+}
+
 func (p *permitted) named(t *testing.T) {
 	v := p.as(t, "_INBOX_floor7", p.floor7)
 	p.oneCall(t, v, p.clients[1], client.As("floor7"))
@@ -278,6 +344,27 @@ func (p *permitted) operator(t *testing.T) {
 		}
 	}
 	v.mayNotPublish("dibs.rpc.end", "dibs.ingest.call.ended")
+
+	// Whatever it says where the answer should go: dibs publishes nothing there.
+	board := p.as(t, "_INBOX_dashboard", nats.UserInfo("dashboard", "look-secret"))
+	seen, err := board.nc.SubscribeSync("dibs.events.>")
+	must(t, err)
+	must(t, board.nc.FlushTimeout(10*time.Second))
+	for _, verb := range []string{"PING", "INFO", "STATS"} {
+		must(t, v.nc.PublishRequest("$SRV."+verb+".dibs", "dibs.events.call.started.q.q", nil))
+	}
+	for _, verb := range []string{"PING", "INFO", "STATS"} { // each is answered behind the one before
+		_, err := v.nc.Request("$SRV."+verb+".dibs", nil, 10*time.Second)
+		must(t, err)
+	}
+	p.oneCall(t, p.as(t, "_INBOX_dialer", nats.UserInfo("dialer", "dial-secret")), p.clients[0])
+	for first := ""; !strings.Contains(first, "call.ended"); {
+		msg, err := seen.NextMsg(readyLimit)
+		must(t, err)
+		if first = msg.Subject; strings.HasSuffix(first, ".q.q") {
+			t.Errorf("dibs published %s on %s", msg.Data, first)
+		}
+	}
 }
 
 func (p *permitted) strangers(t *testing.T) {

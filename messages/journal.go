@@ -60,11 +60,13 @@ type Write struct {
 	//   - A claim is not made for a call that was reported before, as begun or
 	//     as over, or that has ended (OutcomeCallOver). If it is refused, the
 	//     refusal is in its outcome as an event.
-	//   - A release may leave its Token zero: any. If there is no such claim, no
-	//     report will ever begin that call.
+	//   - A release may leave its Token zero: then the call is whichever the report
+	//     means ([Report.Means]). If there is no such claim, no report will ever
+	//     begin that call.
 	//   - A release with ReasonSuperseded happens only if the call was reported
-	//     by the same source to have begun earlier (else OutcomeNotSuperseded);
-	//     it records nothing: a claim or a note with the same Report follows.
+	//     by the same source to have begun earlier, and the one that Report is
+	//     about was neither reported nor has ended (else OutcomeNotSuperseded); it
+	//     records nothing: a claim or a note with the same Report follows.
 	//   - A note with a Refusal publishes it, unless that call has been reported
 	//     or has ended (OutcomeCallOver).
 	//

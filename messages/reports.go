@@ -33,19 +33,36 @@ func digest(kind, a, b string) uuid.UUID {
 	return uuid.UUID(sum[:16])
 }
 
-// reportedCalls is the name space of calls whose reference is no UUID
-// (RFC 9562, section 5.5).
+// reportedCalls is the name space of calls that begin by a report (RFC 9562,
+// section 5.5).
 var reportedCalls = uuid.MustParse("0d1b5ca1-1ab0-5e8f-9c0f-6d1b5ca11ab0") //nolint:gochecknoglobals // never changed
 
-// Call is the call that is meant. A reference that is a UUID is the id of the
-// call in dibs: of one that the service has claimed, or that is to have it. From
-// any other reference the id follows, so that all events of a call name the same
-// one without anybody keeping a list.
+// Call is the id that the call has, or would have, if it begins by a report: it
+// follows from the source and the reference, so that all events of a call name
+// the same one without anybody keeping a list, and no source can give a call the
+// id of another one. See [Report.Claimed] for the exception.
 func (r Report) Call() CallID {
-	if id, err := ParseID(r.CallRef); err == nil && id != uuid.Nil {
-		return CallID{id}
+	ref := r.CallRef
+	if claimed, ok := r.Claimed(); ok {
+		ref = claimed.String() // in one spelling
 	}
-	return CallID{uuid.NewSHA1(reportedCalls, []byte(r.Source+"\x00"+r.CallRef))}
+	return CallID{uuid.NewSHA1(reportedCalls, []byte(r.Source+"\x00"+ref))}
+}
+
+// Claimed is the call whose id in dibs the reference may be, if it is a UUID: of
+// one that the service has claimed by a request, and reports now. It is that call
+// only if the user who is named is on it, or if it has ended; else the reference
+// says no more than any other text.
+func (r Report) Claimed() (CallID, bool) {
+	id, err := ParseID(r.CallRef)
+	return CallID{id}, err == nil && id != uuid.Nil
+}
+
+// Means reports whether a call of the user who is named is the one that the report
+// is about.
+func (r Report) Means(call CallID) bool {
+	claimed, ok := r.Claimed()
+	return call == r.Call() || ok && call == claimed
 }
 
 // ReportStarted says that User is on a call with Client, which began elsewhere.
@@ -54,7 +71,8 @@ func (r Report) Call() CallID {
 //   - For one that is over, or was reported before, it does nothing.
 //   - If the user is on another call that the same source reported to have
 //     begun earlier, that one has ended without our having heard: it ends with
-//     ReasonSuperseded, and the new one begins.
+//     ReasonSuperseded, and the new one begins. A report of a call that is over,
+//     or was reported before, ends nothing.
 //   - If anything else stands in the way, nothing changes and an
 //     EventCallRefused is published.
 //
@@ -63,17 +81,17 @@ func (r Report) Call() CallID {
 type ReportStarted struct {
 	User   UserID
 	Client ClientID
-	Call   CallID
+	Call   CallID        // Report.Call()
 	Lease  time.Duration // zero: DefaultLease, and no renewal
 	Report Report
 }
 
 // ReportEnded says that Call, which User was on, is over. If it never began
-// here, it never will.
+// here, it never will. The call of somebody else does not end by it.
 type ReportEnded struct {
 	User        UserID
 	Client      ClientID // zero: not known
-	Call        CallID
+	Call        CallID   // Report.Call()
 	Disposition string
 	Report      Report
 }

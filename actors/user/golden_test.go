@@ -101,7 +101,11 @@ func (p *player) key() *messages.Key {
 }
 
 func (p *player) report() messages.Report {
-	return messages.Report{Source: "pbx", ID: p.str("report", "e1"), CallRef: "ref", OccurredAt: p.now}
+	r := messages.Report{Source: "pbx", ID: p.str("report", "e1"), CallRef: "ref", OccurredAt: p.now}
+	if claimed := p.call("claimed"); !claimed.IsZero() {
+		r.CallRef = claimed.String()
+	}
+	return r
 }
 
 func (p *player) deadline() time.Time {

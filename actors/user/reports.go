@@ -13,19 +13,30 @@ func (t *turn) reportStarted(c Command, do messages.ReportStarted) {
 	switch {
 	case t.held == nil:
 		t.reserve(c)
-	case t.held.ID == do.Call && do.Lease == 0:
+	case t.isOn(do.Call, do.Report) && do.Lease == 0:
 		t.becomeNoting(c, t.noteOf(do))
-	case t.held.ID == do.Call:
+	case t.isOn(do.Call, do.Report):
 		t.becomeRenewing(c, messages.Write{
 			Kind: messages.WriteRenew, User: t.User, Client: t.held.ClientID, Call: t.held.ID, Token: t.held.Token,
 			Lease: do.Lease, Slack: do.Lease / 4, Report: &do.Report,
 		})
 	default:
-		// The store knows who reported the call in the way, and whether earlier.
+		// The store knows who reported the call in the way, and whether earlier;
+		// and whether the one reported now is old news.
 		w := t.releaseOf(messages.ReasonSuperseded)
 		w.Report = &do.Report
 		t.becomeEnding(c, w)
 	}
+}
+
+// isOn reports whether the user is on the call that is reported: under the id that
+// reports give it, or one that was claimed before.
+func (t *turn) isOn(call messages.CallID, r messages.Report) bool {
+	if t.held == nil {
+		return false
+	}
+	claimed, ok := r.Claimed()
+	return t.held.ID == call || ok && t.held.ID == claimed
 }
 
 // superseded goes on with a report when it is known what became of the call
@@ -60,7 +71,7 @@ func (t *turn) noteOf(do messages.ReportStarted) messages.Write {
 // reportEnded ends the call. One that is not known here is ended as well: it may
 // be one that has not begun yet, or that another process has begun since.
 func (t *turn) reportEnded(c Command, do messages.ReportEnded) {
-	if t.held != nil && t.held.ID == do.Call {
+	if t.isOn(do.Call, do.Report) {
 		w := t.releaseOf(messages.ReasonCompleted)
 		w.Disposition, w.Report = do.Disposition, &do.Report
 		t.becomeEnding(c, w)

@@ -163,6 +163,7 @@ func (n *node) answerNATS() (err error) {
 	}
 	n.rpc, err = n.bus.NewService(natsapi.ServiceConfig{
 		Calls: n.engine, People: n.store, Directory: n.store, Reachable: n.engine.Reachable, Version: release(),
+		RateLimit: n.cfg.NATS.RPCRate,
 	})
 	if err != nil {
 		return err
@@ -206,16 +207,7 @@ func (n *node) stop() (err error) {
 	ctx, done := context.WithTimeout(context.Background(), n.cfg.ShutdownTimeout)
 	defer done()
 	if n.server != nil {
-		callers, done := context.WithTimeout(ctx, n.cfg.ShutdownTimeout/2)
-		if n.rpc != nil {
-			if err := n.rpc.Stop(callers); err != nil {
-				n.log.Warn("broke off requests over NATS that did not end in time", "error", err)
-			}
-		}
-		if err := n.server.Shutdown(callers); err != nil {
-			n.log.Warn("broke off requests that did not end in time")
-		}
-		done()
+		n.stopCallers(ctx)
 	}
 	if n.ingester != nil {
 		reports, done := context.WithTimeout(ctx, n.cfg.ShutdownTimeout/4)
@@ -236,6 +228,25 @@ func (n *node) stop() (err error) {
 		err = errors.Join(err, named("NATS", n.bus.Close(ctx)))
 	}
 	return err
+}
+
+// stopCallers takes no more requests. Both ways in stop at the same time: one
+// request that never ends over NATS must not leave those over HTTP no time.
+func (n *node) stopCallers(ctx context.Context) {
+	ctx, done := context.WithTimeout(ctx, n.cfg.ShutdownTimeout/2)
+	defer done()
+	var both sync.WaitGroup
+	defer both.Wait()
+	if n.rpc != nil {
+		both.Go(func() {
+			if err := n.rpc.Stop(ctx); err != nil {
+				n.log.Warn("broke off requests over NATS that did not end in time", "error", err)
+			}
+		})
+	}
+	if err := n.server.Shutdown(ctx); err != nil {
+		n.log.Warn("broke off requests that did not end in time")
+	}
 }
 
 func named(what string, err error) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"strconv"
@@ -63,6 +64,9 @@ func (cfg *serveConfig) check() error {
 		return usagef("--shutdown-timeout %s: give a time above zero, as in 10s", cfg.ShutdownTimeout)
 	case !phone.ValidRegion(cfg.DefaultRegion):
 		return usagef("--default-region %q is not a region: give two capital letters, as in US or GB", cfg.DefaultRegion)
+	}
+	if r := cfg.NATS.RPCRate; r < 0 || math.IsNaN(r) || math.IsInf(r, 0) {
+		return usagef("--nats-rpc-rate %v: give a number of requests a second, or 0 for no limit", r)
 	}
 	if err := cfg.NATS.Ingest.check(); err != nil {
 		return err

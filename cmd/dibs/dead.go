@@ -23,6 +23,8 @@ be understood. Each keeps the event as it came, and the reason:
   user_not_found     nobody has this id or e-mail address, or is disabled
   client_not_found   no client has this id or number
   client_ambiguous   several clients have the number
+  stale              a call that began longer ago than 'dibs serve' remembers
+                     which have ended (--ingest-remember): drop it
   internal           a defect of dibs; its log says more
 
 It talks to the NATS server that 'dibs serve' uses: the one inside the running
@@ -30,7 +32,8 @@ process, found through the folder --data, or the one at --nats-url. Give the
 same flags or DIBS_… variables as to 'dibs serve'.`,
 		c.deadListCommand(), c.deadShowCommand(),
 		c.deadChangeCommand("retry", "Try again", "retried", `Puts events back to where they came from, as they came. An event that took
-effect before has none a second time.`,
+effect before has none a second time, as long as it is remembered; a call that began
+before that comes back as stale.`,
 			func(ctx context.Context, d *natsapi.DeadLetters, l natsapi.DeadLetter) error { return d.Retry(ctx, l) }),
 		c.deadChangeCommand("drop", "Throw away", "dropped", "Throws events away for good.",
 			func(ctx context.Context, d *natsapi.DeadLetters, l natsapi.DeadLetter) error {

@@ -22,7 +22,16 @@ func TestDeadWithoutAServer(t *testing.T) {
 	if err := l.Close(); err != nil { // nobody listens there now
 		t.Fatal(err)
 	}
-	has(t, sh.want(exitUnavailable, "dead", "list", "--nats-url", "nats://ana:secret@"+address).stderr, "NATS")
+	for _, url := range []string{
+		"nats://ana:secret@" + address, "nats://ana:secret%zz@" + address, "nats://ana:se/secret@" + address,
+		"nats://ana:secret\x7f@" + address, "nats://[ana:secret@" + address, "nats://ok.invalid:1,nats://ana:sec ret@" + address,
+	} {
+		r := sh.want(exitUnavailable, "dead", "list", "--nats-url", url)
+		has(t, r.stderr, "NATS")
+		if strings.Contains(r.stdout+r.stderr, "sec") {
+			t.Errorf("the password is told: %s", r.stderr)
+		}
+	}
 	sh.want(exitOK, "dead") // its help
 }
 
@@ -46,7 +55,13 @@ func TestLettersAreShownSafely(t *testing.T) {
 	if err := c.printLetters([]natsapi.DeadLetter{l}, 2, false); err != nil {
 		t.Fatal(err)
 	}
-	if strings.ContainsAny(out.String(), "\x1b\x07\x00\u202e") {
+	l.Event = []byte(`{"a":"1` + "\u009b31m\u202e\x7f" + `","b":[1,2]}`)
+	if err := c.printLetter(l); err != nil {
+		t.Fatal(err)
+	}
+	has(t, out.String(), "{\n  \"a\": \"1\ufffd31m\ufffd\ufffd\",\n  \"b\": [\n    1,\n    2\n  ]\n}\n")
+	l.Event = []byte("\x1b[31mred\x00")
+	if strings.ContainsAny(out.String(), "\u009b\x7f\x1b\x07\x00\u202e") {
 		t.Errorf("control characters reach the terminal: %q", out.String())
 	}
 	has(t, out.String(), "1 of 2 dead letters", "red")

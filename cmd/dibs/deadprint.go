@@ -61,7 +61,11 @@ func (c *cli) printJSON(v any) error {
 func (c *cli) printLetter(l natsapi.DeadLetter) error {
 	body := printable(strconv.QuoteToGraphic(string(l.Event)))
 	if indented, err := json.MarshalIndent(json.RawMessage(l.Event), "", "  "); err == nil {
-		body = string(indented) // has no control characters but line breaks
+		lines := strings.Split(string(indented), "\n")
+		for i, line := range lines { // JSON escapes some control characters, not all
+			lines[i] = printable(line)
+		}
+		body = strings.Join(lines, "\n")
 	}
 	_, err := fmt.Fprintf(c.stdout, "number    %d\nsubject   %s\nreceived  %s\ngiven up  %s, at try %d\nreason    %s\nwhy       %s\n\n%s\n",
 		l.Seq, printable(l.Subject), timeText(&l.Received, ""), timeText(&l.At, ""), l.Deliveries,

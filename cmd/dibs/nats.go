@@ -22,7 +22,8 @@ type natsConfig struct {
 	MaxBytes        int64
 	DuplicateWindow time.Duration
 	Replicas        int
-	RPC             bool // answer requests over NATS
+	RPC             bool    // answer requests over NATS
+	RPCRate         float64 // of each name, a second; zero: no limit
 	Ingest          ingestConfig
 }
 
@@ -33,6 +34,7 @@ func (n *natsConfig) bind(flags *pflag.FlagSet) {
 	flags.Int64Var(&n.MaxBytes, "events-max-bytes", natsapi.DefaultMaxBytes, "how many bytes of them, at most")
 	flags.DurationVar(&n.DuplicateWindow, "events-duplicate-window", natsapi.DefaultDuplicates, "how long NATS knows an event that comes twice")
 	flags.BoolVar(&n.RPC, "nats-rpc", true, "answer requests over NATS (dibs.rpc.>); whoever may send them acts for any user")
+	flags.Float64Var(&n.RPCRate, "nats-rpc-rate", 0, "requests a second over NATS that each name may make, and those without a name together; 0: no limit")
 	n.Ingest.bind(flags)
 	flags.IntVar(&n.Replicas, "events-replicas", 1, "copies of the event stream in a NATS cluster")
 }
@@ -51,7 +53,7 @@ func (n *natsConfig) bindAddress(flags *pflag.FlagSet) {
 func (n *natsConfig) config(data string, registry prometheus.Registerer, log *slog.Logger) natsapi.Config {
 	c := natsapi.Config{
 		URL: n.URL, Auth: n.Auth, Metrics: registry, Log: log,
-		Ingest: natsapi.IngestConfig{MaxBytes: n.Ingest.MaxBytes, DeadBytes: n.Ingest.DeadBytes},
+		Ingest: natsapi.IngestConfig{MaxBytes: n.Ingest.MaxBytes, DeadBytes: n.Ingest.DeadBytes, Remember: n.Ingest.Remember},
 		Stream: natsapi.StreamConfig{
 			MaxAge: n.MaxAge, MaxBytes: n.MaxBytes, Duplicates: n.DuplicateWindow, Replicas: n.Replicas,
 		},

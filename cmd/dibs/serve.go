@@ -8,9 +8,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"github.com/dibs-calls/dibs/auth"
+	"github.com/dibs-calls/dibs/internal/heap"
 	"github.com/dibs-calls/dibs/persistence"
 	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
@@ -61,6 +63,7 @@ acknowledged.`,
 }
 
 func (c *cli) runServe(ctx context.Context, cfg serveConfig) (err error) {
+	defer runtime.KeepAlive(heap.Floor())
 	log := cfg.logger(c.stderr)
 	cfg.Store.Logger, cfg.Store.Make, cfg.Store.Upgrade = log, true, true
 	// Before the store is opened, because that brings its schema up to date:

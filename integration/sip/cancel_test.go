@@ -32,7 +32,7 @@ func TestCancelledWhileAsking(t *testing.T) {
 		t.Cleanup(slow.Close)
 		w.asked = slow.URL
 	})
-	w.callee(t, "answer")
+	w.callee(t, "ring")
 	conn, err := net.Dial("udp", w.proxy)
 	if err != nil {
 		t.Fatal(err)
@@ -70,9 +70,6 @@ func TestCancelledWhileAsking(t *testing.T) {
 	}
 	<-questions
 	say("CANCEL")
-	if got := hear("CANCEL"); !strings.HasPrefix(got, "SIP/2.0 200") {
-		t.Errorf("CANCEL: %q", got)
-	}
 	close(answer)
 	final := hear("INVITE")
 	for strings.HasPrefix(final, "SIP/2.0 1") {

@@ -28,7 +28,7 @@ type reports struct {
 	writes []int // those with a report that are to be carried out or were decided
 
 	events map[uuid.UUID]bool                     // recorded
-	calls  map[messages.CallID]reportedCall       // reported
+	calls  map[messages.CallID]reportedCall       // reported, as begun or as over
 	ended  map[messages.CallID]bool               // kept in calls
 	claims map[messages.UserID]messages.HeldClaim // of users whose call is to end
 	begun  map[messages.CallID]messages.Report    // to be recorded: began, or is over
@@ -84,7 +84,13 @@ func (b *batch) queueReportReads(q *pgx.Batch) {
 	for _, i := range r.writes {
 		w := &b.writes[i]
 		events = append(events, pgUUID(w.Report.EventKey()))
-		calls = append(calls, pgUUID(w.Call.UUID))
+		calls = append(calls, pgUUID(w.Report.Call().UUID))
+		if claimed, ok := w.Report.Claimed(); ok {
+			calls = append(calls, pgUUID(claimed.UUID))
+		}
+		if w.Reason == messages.ReasonSuperseded {
+			calls = append(calls, pgUUID(w.Call.UUID)) // another call than the report is about
+		}
 		if w.Kind == messages.WriteRelease {
 			users = append(users, pgUUID(w.User.UUID))
 		}
@@ -116,27 +122,41 @@ func (b *batch) queueReportReads(q *pgx.Batch) {
 // decideReport gives the outcome of a write that is not to be carried out.
 func (b *batch) decideReport(w *messages.Write, o *messages.Outcome) {
 	r := &b.reports
-	reported, known := r.calls[w.Call]
 	switch {
 	case r.events[w.Report.EventKey()]:
 		*o = messages.Outcome{Kind: messages.OutcomeReplayed, Replay: &messages.Answer{Repeated: true}}
 	case w.Kind == messages.WriteClaim, w.Kind == messages.WriteNote && w.Refusal != nil:
-		if known || r.ended[w.Call] {
+		if r.old(w.Report) {
 			o.Kind = messages.OutcomeCallOver
 		}
-	case w.Kind != messages.WriteRelease:
-		return
+	case w.Kind == messages.WriteRelease:
+		r.decideRelease(w, o)
+	}
+}
+
+func (r *reports) decideRelease(w *messages.Write, o *messages.Outcome) {
+	claim, on := r.claims[w.User]
+	superseding := w.Reason == messages.ReasonSuperseded
+	switch {
+	case !on, superseding && claim.ID != w.Call, !superseding && !w.Report.Means(claim.ID):
+		o.Kind = messages.OutcomeCallOver
+	case !superseding:
+		w.Call, w.Token, w.Client = claim.ID, claim.Token, claim.ClientID
 	default:
-		claim, on := r.claims[w.User]
-		switch {
-		case !on || claim.ID != w.Call:
-			o.Kind = messages.OutcomeCallOver
-		case w.Reason != messages.ReasonSuperseded:
-			w.Token, w.Client = claim.Token, claim.ClientID
-		case !known || reported.source != w.Report.SourceKey() || !reported.occurredAt.Before(w.Report.OccurredAt):
+		before, known := r.calls[w.Call]
+		if !known || before.source != w.Report.SourceKey() || !before.occurredAt.Before(w.Report.OccurredAt) || r.old(w.Report) {
 			*o = messages.Outcome{Kind: messages.OutcomeNotSuperseded, Call: claim.Call}
 		}
 	}
+}
+
+// old reports whether the call that a report is about was reported before, or has
+// ended.
+func (r *reports) old(report *messages.Report) bool {
+	call := report.Call()
+	_, known := r.calls[call]
+	claimed, ok := report.Claimed()
+	return known || r.ended[call] || ok && r.ended[claimed]
 }
 
 // settleReports finds out whom refusals are about, and lists what is to be
@@ -150,10 +170,10 @@ func (b *batch) settleReports(ctx context.Context) error {
 			continue
 		}
 		r.taken = append(r.taken, w.Report.EventKey())
-		_, known := r.calls[w.Call]
+		_, known := r.calls[w.Report.Call()]
 		switch {
 		case b.made[i], w.Kind == messages.WriteRelease && o.Kind == messages.OutcomeCallOver && !known:
-			r.begun[w.Call] = *w.Report
+			r.begun[w.Report.Call()] = *w.Report
 		case o.Kind == messages.OutcomeClientHeld, o.Kind == messages.OutcomeDone && w.Kind == messages.WriteNote && w.Refusal != nil:
 			refused = append(refused, i)
 		}
@@ -221,9 +241,8 @@ func (b *batch) queueReports() {
 	if len(r.taken) > 0 {
 		slices.SortFunc(r.taken, compareUUIDs)
 		b.last.Queue(insertReportedEvents, uuidsOf(r.taken, func(id uuid.UUID) uuid.UUID { return id }))
-		if b.witness.sql == "" {
-			b.witness = witness{witnessReport, []any{pgUUID(r.taken[0]), b.xid}}
-		}
+		// Better than a call: others may record one of the same id.
+		b.witness = witness{witnessReport, []any{pgUUID(r.taken[0]), b.xid}}
 	}
 	if len(r.begun) == 0 {
 		return

@@ -14,7 +14,11 @@ import (
 
 // What every store promises of a batch holds when none is written swiftly.
 func TestConformanceCarefully(t *testing.T) {
-	for _, topic := range []string{"Claim", "Release", "Renew", "Note", "Key", "Batch", "Event", "Concurrent"} {
+	topics := []string{"Claim", "Release", "Renew", "Note", "Key", "Batch", "Event"}
+	if !testing.Short() {
+		topics = append(topics, "Concurrent")
+	}
+	for _, topic := range topics {
 		t.Run(topic, func(t *testing.T) {
 			storetest.RunTopic(t, topic, func(t *testing.T) persistence.Store {
 				s := open(t, pgtest.URL(t))

@@ -43,7 +43,7 @@ func (x *tx) report(w messages.Write) (messages.Outcome, error) {
 func (x *tx) carryOutReport(w *messages.Write) (messages.Outcome, error) {
 	switch {
 	case w.Kind == messages.WriteClaim, w.Kind == messages.WriteNote && w.Refusal != nil:
-		over, err := x.callIsOver(w.Call)
+		over, err := x.oldNews(w.Report)
 		if err != nil || over {
 			return messages.Outcome{Kind: messages.OutcomeCallOver}, err
 		}
@@ -53,7 +53,7 @@ func (x *tx) carryOutReport(w *messages.Write) (messages.Outcome, error) {
 		}
 		return o, err
 	case w.Kind == messages.WriteRelease && w.Token == 0:
-		if _, err := x.get(`select token from claims where user_id = ?1 and call_id = ?2`, []any{w.User, w.Call}, &w.Token); err != nil {
+		if err := x.findMeant(w); err != nil {
 			return messages.Outcome{}, err
 		}
 	}
@@ -64,19 +64,35 @@ func (x *tx) carryOutReport(w *messages.Write) (messages.Outcome, error) {
 	return o, err
 }
 
-// callIsOver reports whether a call was reported, or has ended.
-func (x *tx) callIsOver(call messages.CallID) (over bool, err error) {
+// findMeant completes a release by the call of its user, if that is the one that is
+// meant.
+func (x *tx) findMeant(w *messages.Write) error {
+	own, found, err := x.held(`c.user_id = ?1`, w.User)
+	if err == nil && found && w.Report.Means(own.ID) {
+		w.Call, w.Token, w.Client = own.ID, own.Token, own.ClientID
+	}
+	return err
+}
+
+// oldNews reports whether the call that a report is about was reported before, or
+// has ended.
+func (x *tx) oldNews(r *messages.Report) (old bool, err error) {
+	call := r.Call()
+	claimed, ok := r.Claimed()
+	if !ok {
+		claimed = call
+	}
 	_, err = x.get(`
-		select exists (select 1 from reported_calls where call_id = ?1) or exists (select 1 from calls where id = ?1)`,
-		[]any{call}, &over)
-	return over, err
+		select exists (select 1 from reported_calls where call_id = ?1) or exists (select 1 from calls where id in (?1, ?2))`,
+		[]any{call, claimed}, &old)
+	return old, err
 }
 
 // recordCall keeps the call from beginning by a report (again).
 func (x *tx) recordCall(w *messages.Write) error {
 	_, err := x.exec(`
 		insert into reported_calls (call_id, source, occurred_at, at) values (?1, ?2, ?3, ?4) on conflict do nothing`,
-		w.Call, w.Report.SourceKey(), w.Report.OccurredAt.UnixMicro(), x.now)
+		w.Report.Call(), w.Report.SourceKey(), w.Report.OccurredAt.UnixMicro(), x.now)
 	return err
 }
 
@@ -93,7 +109,11 @@ func (x *tx) supersede(w messages.Write) (messages.Outcome, error) {
 	_, err = x.get(`
 		select exists (select 1 from reported_calls where call_id = ?1 and source = ?2 and occurred_at < ?3)`,
 		[]any{w.Call, w.Report.SourceKey(), w.Report.OccurredAt.UnixMicro()}, &earlier)
-	if err != nil || !earlier {
+	old := false
+	if err == nil && earlier {
+		old, err = x.oldNews(w.Report)
+	}
+	if err != nil || !earlier || old {
 		return messages.Outcome{Kind: messages.OutcomeNotSuperseded, Call: own.Call}, err
 	}
 	return x.carryOut(w)

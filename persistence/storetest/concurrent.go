@@ -175,7 +175,11 @@ func (h *history) note(format string, args ...any) {
 }
 
 func concurrentHistory(t *testing.T, s persistence.Store) {
-	const committers, rounds = 12, 40
+	const committers = 12
+	rounds := 40
+	if testing.Short() {
+		rounds = 8
+	}
 	users, clients := addUsers(t, s, 6), addClients(t, s, 4)
 	h := &history{
 		byUser:   map[messages.UserID]messages.CallID{},

@@ -55,7 +55,8 @@ func malformedDone(w messages.Write, o messages.Outcome) string {
 	if w.Kind == messages.WriteNote {
 		return ""
 	}
-	if o.Call.ID != w.Call || o.Call.UserID != w.User || o.Call.ClientID != w.Client {
+	meant := w.Call == o.Call.ID || w.Kind == messages.WriteRelease && w.Report != nil && w.Report.Means(o.Call.ID)
+	if !meant || o.Call.UserID != w.User || o.Call.ClientID != w.Client {
 		return "the call is not the one written"
 	}
 	if w.Kind == messages.WriteClaim && (o.Holder.ID != w.User || !o.Holder.CallStartedAt.Equal(o.Call.StartedAt)) {
@@ -84,7 +85,7 @@ func malformedEvent(w messages.Write, o messages.Outcome) string {
 		return "I7: the event is not the call's start"
 	case ended && (e.Type != messages.EventCallEnded || e.At.Before(e.Call.StartedAt) || e.Reason != w.Reason || e.Disposition != w.Disposition):
 		return "I7: the event is not the call's end"
-	case e.ID != messages.EventID(w.Call, e.Type) || e.Call != o.Call || !storedTime(e.At):
+	case e.ID != messages.EventID(o.Call.ID, e.Type) || e.Call != o.Call || !storedTime(e.At):
 		return "I7: the event is of another call or has no time"
 	case e.User.ID != o.Call.UserID || e.User.Email == "" || e.User.Role == "":
 		return "I7: the event lacks its user"

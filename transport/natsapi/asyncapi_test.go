@@ -389,7 +389,7 @@ func TestAsyncAPIReports(t *testing.T) {
 func TestAsyncAPIDeadLetters(t *testing.T) {
 	d := loadAsyncAPI(t)
 	meta := &jetstream.MsgMetadata{NumDelivered: 3, Timestamp: time.Unix(1, 0)}
-	letter := deadLetter(buriable{}, meta, &rejection{ReasonUserNotFound, "no user has the address"})
+	letter := deadLetter(buriable{}, meta, &rejection{ReasonUserNotFound, "no user has the address"}, 1<<20)
 	d.headersHold("DeadLetterHeaders", letter.Header)
 	if channel := *d.Channels["deadLetters"].Address; strings.Replace(channel, "{subject}", IngestStarted, 1) != letter.Subject {
 		t.Errorf("the letter went to %s", letter.Subject)

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 )
 
 // Bus is the way to the event stream: a connection, and the server behind it if
@@ -117,7 +118,9 @@ func (b *Bus) newPublisher(outbox Outbox, t timing) (*Publisher, error) {
 }
 
 // NewFeed returns a feed of the events of all nodes.
-func (b *Bus) NewFeed() *Feed { return &Feed{js: b.js, link: b.link, log: b.log("feed")} }
+func (b *Bus) NewFeed() *Feed {
+	return &Feed{js: b.js, link: b.link, log: b.log("feed"), junkLog: &rate.Sometimes{First: 10, Interval: time.Second}}
+}
 
 func (b *Bus) log(component string) *slog.Logger { return b.cfg.Log.With("component", component) }
 

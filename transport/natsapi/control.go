@@ -2,6 +2,7 @@ package natsapi
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -26,6 +28,7 @@ type control struct {
 	server   *server.Server
 	log      *slog.Logger
 	made     string // the folder of a socket elsewhere; empty: there is none
+	closing  chan struct{}
 
 	mu   sync.Mutex
 	open map[net.Conn]struct{} // guarded by mu; nil when closed
@@ -33,7 +36,7 @@ type control struct {
 }
 
 func listenControl(dir string, s *server.Server, log *slog.Logger) (*control, error) {
-	c := &control{server: s, log: log, open: map[net.Conn]struct{}{}}
+	c := &control{server: s, log: log, closing: make(chan struct{}), open: map[net.Conn]struct{}{}}
 	path := filepath.Join(dir, controlSocket)
 	removeStale(path)
 	listener, err := listenPrivately(path)
@@ -84,15 +87,30 @@ func removeStale(path string) {
 	_ = os.Remove(path) // if it is still there, listening says so
 }
 
+// acceptPause is how long nobody is accepted after a failure: too many files are
+// open, for one.
+const acceptPause = time.Second
+
 func (c *control) accept() {
+	trouble := false
 	for {
 		conn, err := c.listener.Accept()
-		if err != nil {
-			if !errors.Is(err, net.ErrClosed) {
-				c.log.Warn("commands cannot reach the embedded NATS server any more", "error", err)
-			}
+		if errors.Is(err, net.ErrClosed) {
 			return
 		}
+		if err != nil {
+			if !trouble {
+				c.log.Warn("commands cannot reach the embedded NATS server; trying on", "error", err)
+			}
+			trouble = true
+			select {
+			case <-time.After(acceptPause):
+				continue
+			case <-c.closing:
+				return
+			}
+		}
+		trouble = false
 		inside, err := c.server.InProcessConn()
 		if err != nil {
 			_ = conn.Close() // the server is stopping
@@ -130,6 +148,7 @@ func (c *control) part(conns ...net.Conn) {
 
 // close ends all connections. It is called once.
 func (c *control) close() {
+	close(c.closing)
 	_ = c.listener.Close() // removes the socket
 	c.mu.Lock()
 	open := c.open
@@ -152,6 +171,9 @@ var ErrNoServer = errors.New("no server is running on this folder")
 func reach(dir string) (nats.InProcessConnProvider, error) {
 	path := filepath.Join(dir, controlSocket)
 	if target, err := os.Readlink(path); err == nil {
+		if !sameOwner(path, filepath.Dir(target)) {
+			return nil, fmt.Errorf("%s leads to %s, which is somebody else's: remove it, and restart the server", path, target)
+		}
 		path = target
 	}
 	conn, err := net.Dial("unix", path)

@@ -26,6 +26,9 @@ const (
 	ReasonClientNotFound Reason = "client_not_found"
 	// ReasonClientAmbiguous: several clients have the number.
 	ReasonClientAmbiguous Reason = "client_ambiguous"
+	// ReasonStale: the call began so long ago that it is not known any more
+	// whether it has ended.
+	ReasonStale Reason = "stale"
 	// ReasonInternal: a defect of dibs.
 	ReasonInternal Reason = "internal"
 )
@@ -37,10 +40,17 @@ const (
 	headerSubject    = "Dibs-Subject"    // where the event was published
 	headerReceived   = "Dibs-Received"   // when the ingest stream got it
 	headerDeliveries = "Dibs-Deliveries" // how often it was tried
+	headerCut        = "Dibs-Cut"        // what did not fit: cutHeaders, cutBody
 )
 
-// deadLetter makes the letter of an event that cannot be applied.
-func deadLetter(msg jetstream.Msg, meta *jetstream.MsgMetadata, why *rejection) *nats.Msg {
+const (
+	cutHeaders = "headers"
+	cutBody    = "body" // and the headers
+)
+
+// deadLetter makes the letter of an event that cannot be applied, of at most so
+// many bytes.
+func deadLetter(msg jetstream.Msg, meta *jetstream.MsgMetadata, why *rejection, most int64) *nats.Msg {
 	letter := nats.NewMsg(deadPrefix + msg.Subject())
 	for name, values := range msg.Headers() {
 		if !reservedHeader(name) {
@@ -56,7 +66,26 @@ func deadLetter(msg jetstream.Msg, meta *jetstream.MsgMetadata, why *rejection) 
 	letter.Header.Set(jetstream.MsgIDHeader, fmt.Sprintf("%d-%d", meta.Sequence.Stream, meta.Timestamp.UnixNano()))
 	letter.Header.Set(jetstream.ExpectedStreamHeader, DeadStreamName)
 	letter.Data = msg.Data()
+	fit(letter, int(most))
 	return letter
+}
+
+// fit cuts a letter down to what the server takes. An event can be as large as
+// that, and what we say about it comes on top.
+func fit(letter *nats.Msg, most int) {
+	if most <= 0 || letter.Size() <= most {
+		return
+	}
+	letter.Header.Set(headerCut, cutHeaders)
+	for name := range letter.Header {
+		if !reservedHeader(name) {
+			delete(letter.Header, name)
+		}
+	}
+	if over := letter.Size() - most; over > 0 {
+		letter.Header.Set(headerCut, cutBody)
+		letter.Data = letter.Data[:max(0, len(letter.Data)-over)]
+	}
 }
 
 // reservedHeader reports whether a header means something to NATS or to us, and
@@ -87,18 +116,46 @@ type DeadLetter struct {
 type DeadLetters struct {
 	js    jetstream.JetStream
 	close func()
+	// denied ends, and says why, when the server does not permit something: it
+	// does not answer such a request.
+	denied context.Context
+	within time.Duration // for one question to the server
 }
 
-// ErrNoDeadLetter says that there is no letter of this number (any more).
-var ErrNoDeadLetter = errors.New("there is no such dead letter")
+var (
+	// ErrNoDeadLetter says that there is no letter of this number (any more).
+	ErrNoDeadLetter = errors.New("there is no such dead letter")
+	// ErrNotPermitted says that the NATS server does not let us.
+	ErrNotPermitted = errors.New("the NATS server does not permit it")
+)
 
 // Close lets go of the connection.
 func (d *DeadLetters) Close() { d.close() }
 
+// bounded is a context for one question to the server. done gives the error that
+// the question ended with, in words if it was not answered.
+func (d *DeadLetters) bounded(ctx context.Context) (_ context.Context, done func(error) error) {
+	bound, cancel := context.WithTimeout(ctx, d.within)
+	stop := context.AfterFunc(d.denied, cancel)
+	return bound, func(err error) error {
+		stop()
+		cancel()
+		switch {
+		case err == nil, ctx.Err() != nil:
+			return err
+		case d.denied.Err() != nil:
+			return context.Cause(d.denied)
+		}
+		return err
+	}
+}
+
 // stream returns the stream of dead letters; nil while nothing was ever given up
 // because no server has run yet.
 func (d *DeadLetters) stream(ctx context.Context) (jetstream.Stream, error) {
+	ctx, done := d.bounded(ctx)
 	stream, err := d.js.Stream(ctx, DeadStreamName)
+	err = done(err)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, nil
 	}
@@ -119,8 +176,9 @@ func (d *DeadLetters) Each(ctx context.Context, f func(DeadLetter) (more bool, e
 	if state.Msgs == 0 {
 		return 0, nil
 	}
-	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
-	if err != nil {
+	asking, done := d.bounded(ctx)
+	consumer, err := stream.OrderedConsumer(asking, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
+	if err = done(err); err != nil {
 		return 0, fmt.Errorf("reading the dead letters: %w", err)
 	}
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(readAhead))
@@ -129,7 +187,10 @@ func (d *DeadLetters) Each(ctx context.Context, f func(DeadLetter) (more bool, e
 	}
 	defer messages.Stop()
 	for seq := uint64(0); seq < state.LastSeq; {
-		msg, err := messages.Next(jetstream.NextContext(ctx))
+		msg, err := d.next(ctx, messages)
+		if errors.Is(err, context.DeadlineExceeded) && d.over(ctx, consumer) {
+			break // the rest was removed meanwhile
+		}
 		if err != nil {
 			return 0, fmt.Errorf("reading the dead letters: %w", err)
 		}
@@ -146,6 +207,19 @@ func (d *DeadLetters) Each(ctx context.Context, f func(DeadLetter) (more bool, e
 		}
 	}
 	return int(state.Msgs), nil
+}
+
+func (d *DeadLetters) next(ctx context.Context, from jetstream.MessagesContext) (jetstream.Msg, error) {
+	ctx, done := d.bounded(ctx)
+	msg, err := from.Next(jetstream.NextContext(ctx))
+	return msg, done(err)
+}
+
+// over reports whether there is nothing more to come.
+func (d *DeadLetters) over(ctx context.Context, consumer jetstream.Consumer) bool {
+	ctx, done := d.bounded(ctx)
+	info, err := consumer.Info(ctx)
+	return done(err) == nil && info.NumPending == 0
 }
 
 func letterOf(seq uint64, at time.Time, header nats.Header, body []byte) DeadLetter {
@@ -167,7 +241,9 @@ func (d *DeadLetters) Get(ctx context.Context, seq uint64) (DeadLetter, error) {
 	if stream == nil {
 		return DeadLetter{}, ErrNoDeadLetter
 	}
+	ctx, done := d.bounded(ctx)
 	msg, err := stream.GetMsg(ctx, seq)
+	err = done(err)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return DeadLetter{}, ErrNoDeadLetter
 	}
@@ -184,6 +260,9 @@ func (d *DeadLetters) Retry(ctx context.Context, l DeadLetter) error {
 	if !strings.HasPrefix(l.Subject, ingestPrefix) {
 		return fmt.Errorf("dead letter %d does not say where it was published: it can only be dropped", l.Seq)
 	}
+	if l.header.Get(headerCut) == cutBody {
+		return fmt.Errorf("of dead letter %d only the beginning was kept, because all of it was too large for NATS: it can only be dropped", l.Seq)
+	}
 	msg := nats.NewMsg(l.Subject)
 	for name, values := range l.header {
 		if !reservedHeader(name) {
@@ -191,7 +270,9 @@ func (d *DeadLetters) Retry(ctx context.Context, l DeadLetter) error {
 		}
 	}
 	msg.Data = l.Event
-	if _, err := d.js.PublishMsg(ctx, msg, jetstream.WithExpectStream(IngestStreamName)); err != nil {
+	publishing, done := d.bounded(ctx)
+	_, err := d.js.PublishMsg(publishing, msg, jetstream.WithExpectStream(IngestStreamName))
+	if err = done(err); err != nil {
 		return fmt.Errorf("publishing dead letter %d again: %w", l.Seq, err)
 	}
 	return d.Drop(ctx, l.Seq)
@@ -206,14 +287,15 @@ func (d *DeadLetters) Drop(ctx context.Context, seq uint64) error {
 	if stream == nil {
 		return ErrNoDeadLetter
 	}
+	ctx, done := d.bounded(ctx)
 	err = stream.DeleteMsg(ctx, seq)
 	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
 		if _, missing := stream.GetMsg(ctx, seq); errors.Is(missing, jetstream.ErrMsgNotFound) {
-			return ErrNoDeadLetter
+			err = ErrNoDeadLetter
 		}
 	}
-	if err != nil {
+	if err = done(err); err != nil && !errors.Is(err, ErrNoDeadLetter) {
 		return fmt.Errorf("removing dead letter %d: %w", seq, err)
 	}
-	return nil
+	return err
 }

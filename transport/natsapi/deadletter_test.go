@@ -3,9 +3,14 @@ package natsapi
 import (
 	"context"
 	"errors"
+	"net"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -31,6 +36,11 @@ func (m receivedMsg) TermWithReason(string) error               { return errNotH
 
 func metaOf(seq uint64) *jetstream.MsgMetadata {
 	return &jetstream.MsgMetadata{Sequence: jetstream.SequencePair{Stream: seq}, NumDelivered: 1, Timestamp: time.Unix(0, 1)}
+}
+
+// lettersOf are the dead letters as a process sees them that shares the connection.
+func lettersOf(bus *Bus) *DeadLetters {
+	return &DeadLetters{js: bus.js, denied: context.Background(), within: storeTimeout}
 }
 
 // withLetters is a bus with n dead letters, and an engine that takes what is
@@ -104,7 +114,7 @@ func TestRetriedEventIsApplied(t *testing.T) {
 	publish(t, bus, IngestEnded, cloud("call.ended", "1", `{"user_email":"ana@example.com","call_ref":"7","occurred_at":"2026-03-04T05:06:07Z"}`))
 	waitFor(t, soon, "it is a dead letter", func() bool { return left(t, bus) == 0 && len(letters(t, bus)) == 1 })
 	f.set(func() { f.users["ana@example.com"] = aUser })
-	d := &DeadLetters{js: bus.js}
+	d := lettersOf(bus)
 	if err := d.Retry(t.Context(), letters(t, bus)[0]); err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +141,7 @@ func TestLettersThatCannotBeWritten(t *testing.T) {
 	publish(t, bus, IngestStarted, startOf(aUser, 1))
 	waitFor(t, soon, "the good one is applied", func() bool { return len(f.seen()) == 1 })
 	waitFor(t, soon, "one is a dead letter", func() bool { return left(t, bus) == 1 && len(letters(t, bus)) == 1 })
-	d := &DeadLetters{js: bus.js}
+	d := lettersOf(bus)
 	if err := d.Drop(t.Context(), letters(t, bus)[0].Seq); err != nil {
 		t.Fatal(err)
 	}
@@ -211,4 +221,141 @@ func TestDeadLettersOfAServerByURL(t *testing.T) {
 	if _, err := OpenDeadLetters(Config{URL: s.URL(), Auth: Auth{Token: "guess"}}); err == nil {
 		t.Error("it can be reached with a wrong token")
 	}
+}
+
+// TestSocketOfSomebodyElse: where everybody may make folders, one with the name of
+// ours can be another user's.
+func TestSocketOfSomebodyElse(t *testing.T) {
+	dir, theirs := t.TempDir(), "/" // is root's
+	if os.Geteuid() == 0 {
+		theirs = t.TempDir()
+		if err := os.Chown(theirs, 12345, -1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(filepath.Join(theirs, controlSocket), filepath.Join(dir, controlSocket)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenDeadLetters(Config{Embedded: EmbeddedConfig{Dir: dir}}); err == nil || !strings.Contains(err.Error(), "somebody else's") {
+		t.Errorf("it is trusted: %v", err)
+	}
+}
+
+// poorListener fails, and is closed when it is asked again.
+type poorListener struct {
+	net.Listener
+	asked int
+}
+
+func (l *poorListener) Accept() (net.Conn, error) {
+	if l.asked++; l.asked == 1 {
+		return nil, syscall.EMFILE
+	}
+	return nil, net.ErrClosed
+}
+
+// TestSocketOutlivesFailures: too many open files are no reason to be deaf for
+// ever.
+func TestSocketOutlivesFailures(t *testing.T) {
+	l := &poorListener{}
+	c := &control{listener: l, log: logger(t), closing: make(chan struct{})}
+	c.accept()
+	if l.asked != 2 {
+		t.Errorf("it was asked %d times", l.asked)
+	}
+	l.asked = 0
+	close(c.closing)
+	c.accept() // ends at once
+}
+
+// TestDeadWithoutPermission: a server that does not permit something does not
+// answer, and says so aside.
+func TestDeadWithoutPermission(t *testing.T) {
+	s := process(t, `authorization { users: [
+		{ user: dibs, password: all }
+		{ user: half, password: some, permissions: { publish: ["$JS.API.>"], subscribe: ["_INBOX.>"] } }
+		{ user: none, password: none, permissions: { publish: ["x"], subscribe: ["_INBOX.>"] } }
+	] }`)
+	cfg := configOf(t, s)
+	cfg.Auth.User, cfg.Auth.Password = "dibs", "all"
+	withLetters(t, cfg, 1)
+	for user, password := range map[string]string{"half": "some", "none": "none"} {
+		d, err := OpenDeadLetters(Config{URL: s.URL(), Auth: Auth{User: user, Password: password}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(d.Close)
+		d.within = time.Hour // it must not need it
+		l, err := d.Get(t.Context(), 1)
+		if user == "half" {
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = d.Retry(t.Context(), l)
+		}
+		if !errors.Is(err, ErrNotPermitted) || !strings.Contains(err.Error(), "Publish") {
+			t.Errorf("%s: %v", user, err)
+		}
+	}
+}
+
+// TestLettersVanishWhileTheyAreRead: whoever lists them is not left waiting for
+// what somebody else has dropped.
+func TestLettersVanishWhileTheyAreRead(t *testing.T) {
+	bus := open(t, inProcess(t, t.TempDir()))
+	ingesting(t, bus, newTaker())
+	waitFor(t, soon, "the stream is there", func() bool {
+		_, err := bus.js.Stream(t.Context(), DeadStreamName)
+		return err == nil
+	})
+	for n := range 2 * readAhead {
+		if _, err := bus.js.PublishMsgAsync(&nats.Msg{Subject: deadPrefix + "x", Data: []byte(strconv.Itoa(n))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-bus.js.PublishAsyncComplete()
+	d := lettersOf(bus)
+	d.within = 500 * time.Millisecond
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	seen := 0
+	total, err := d.Each(ctx, func(DeadLetter) (bool, error) {
+		if seen++; seen > 1 {
+			return true, nil
+		}
+		stream, err := bus.js.Stream(ctx, DeadStreamName)
+		if err != nil {
+			return false, err
+		}
+		return true, stream.Purge(ctx)
+	})
+	if err != nil || total != 2*readAhead || seen == total {
+		t.Errorf("%d of %d, %v", seen, total, err)
+	}
+}
+
+// TestLetterIsKeptFirst: an event is let go only when its letter is on stable
+// storage.
+func TestLetterIsKeptFirst(t *testing.T) {
+	bus := open(t, inProcess(t, t.TempDir()))
+	f := newTaker()
+	stopIngester(t, ingesting(t, bus, f))
+	var broken atomic.Bool
+	broken.Store(true)
+	in := anotherIngester(bus, f, newTestMetrics(t, f))
+	in.durable.flush = func() error {
+		if broken.Load() {
+			return syscall.EIO
+		}
+		return nil
+	}
+	in.Start()
+	t.Cleanup(func() { stopIngester(t, in) })
+	publish(t, bus, IngestStarted, "poison")
+	waitFor(t, soon, "it is tried again", func() bool { return in.durable.asked.Load() > 1 })
+	if left(t, bus) != 1 || stateOf(t, bus, DeadStreamName) != 1 {
+		t.Error("the event was let go before its letter is kept, or has several")
+	}
+	broken.Store(false)
+	waitFor(t, soon, "the event is let go", func() bool { return left(t, bus) == 0 })
 }

@@ -1,6 +1,7 @@
 package natsapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -12,7 +13,8 @@ import (
 // running process that keeps its files in cfg.Embedded.Dir ([ErrNoServer] if
 // none runs). Only the parts of cfg that say where and who are used.
 func OpenDeadLetters(cfg Config) (*DeadLetters, error) {
-	nc, err := connectOnce(cfg)
+	denied, deny := context.WithCancelCause(context.Background())
+	nc, err := connectOnce(cfg, deny)
 	if err != nil {
 		return nil, err
 	}
@@ -21,11 +23,19 @@ func OpenDeadLetters(cfg Config) (*DeadLetters, error) {
 		nc.Close()
 		return nil, fmt.Errorf("setting up JetStream: %w", err)
 	}
-	return &DeadLetters{js: js, close: nc.Close}, nil
+	return &DeadLetters{js: js, close: nc.Close, denied: denied, within: storeTimeout}, nil
 }
 
-func connectOnce(cfg Config) (*nats.Conn, error) {
-	options := []nats.Option{nats.Name("dibs dead"), nats.Timeout(connectTimeout), nats.NoReconnect()}
+// connectOnce connects. It calls deny when the server does not permit something.
+func connectOnce(cfg Config, deny context.CancelCauseFunc) (*nats.Conn, error) {
+	options := []nats.Option{
+		nats.Name("dibs dead"), nats.Timeout(connectTimeout), nats.NoReconnect(),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if errors.Is(err, nats.ErrPermissionViolation) {
+				deny(fmt.Errorf("%w: %w", ErrNotPermitted, err))
+			}
+		}),
+	}
 	if cfg.URL == "" {
 		server, err := reach(cfg.Embedded.Dir)
 		if err != nil {
@@ -47,7 +57,7 @@ func connectOnce(cfg Config) (*nats.Conn, error) {
 	}
 	nc, err := nats.Connect(cfg.URL, options...)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", sentence(err, cfg.URL), err)
+		return nil, cannotConnect(err, cfg.URL)
 	}
 	return nc, nil
 }

@@ -3,8 +3,13 @@
 //
 // The model. [Open] starts a NATS server inside the process ([Embedded]) or
 // connects to one, and returns a [Bus]. A [Publisher] moves rows of the
-// [Outbox] to the stream DIBS_EVENTS; a [Feed] follows that stream. Nobody else
-// publishes on dibs.events.>. A [Service] answers requests.
+// [Outbox] to the stream DIBS_EVENTS; a [Feed] follows that stream. A [Service]
+// answers requests.
+//
+// Nobody else should publish on dibs.events.>. Who may publish anything at all can
+// still have the server put something there: with dibs.events.x as the reply subject
+// of an event for JetStream, its acknowledgement lands on the stream. It is no event;
+// a feed skips it and says so, and so should every other reader.
 //
 // # From commit to stream
 //
@@ -76,10 +81,14 @@
 // client_id or client_phone in any spelling (needed for a start alone); call_ref,
 // how the source names the call; occurred_at (else the event's time); and where
 // wanted lease_seconds of a start and disposition of an end. A call_ref that is a
-// UUID is the id of the call in dibs, so a service that claimed over HTTP or
-// request/reply reports that very call; from any other one the id follows
-// ([messages.Report.Call]). A number that several clients have names the one that
-// the user is in a call with, and else nobody.
+// UUID can be the id of a call that the service claimed over HTTP or
+// request/reply: it is, if the user who is named is on that call, or if it is over.
+// From any other reference, and from the id of somebody else's call, another id
+// follows ([messages.Report.Call]). A reference must not be used again for another
+// call: that one would be over before it began. Start and end are two events, and
+// have different ids. The user of an end is that of the start: nobody ends the call
+// of somebody else. A number that several clients have names the one that the user is
+// in a call with, and else nobody.
 //
 // Exactly once. The store records (source, id) in the transaction of the effect,
 // so an event that comes twice has none the second time, whatever crashed in
@@ -90,15 +99,27 @@
 //
 // What cannot be applied goes to DIBS_DEAD as dibs.dead.<subject>, with the
 // reason in its headers, before it is acknowledged: what is malformed at once,
-// whose user or client is not there after about a minute of tries. An event that
-// waits for its next try is in nobody's way. [DeadLetters] works them off.
+// whose user or client is not there after about a minute of tries, and the start of
+// a call that began longer ago than ends are remembered ([IngestConfig]). An event
+// that waits for its next try is in nobody's way. [DeadLetters] works them off. When
+// their stream is full, what cannot be applied waits in the ingest stream, is looked
+// at again after ten seconds to ten minutes, and is in nobody's way there either
+// ([maxUnacked]).
 //
 // The store away: nothing is fetched, what is in hand is tried again for ever,
-// and neither lost nor given up. Memory is bounded by what a node has in hand
-// ([inHand] events of at most [maxReport] bytes), whatever waits in the stream.
-// Events of one user are told in the order of the stream as long as one node has
-// them all; nothing depends on it.
+// and neither lost nor given up. An event that gets no answer though the store is
+// there goes back to the stream, and is given up only if that happens again and again
+// while others get theirs. Memory is bounded by what a node has in hand ([inHand]
+// events of at most [maxReport] bytes), whatever waits in the stream.
 //
-// An event that the embedded server has acknowledged outlives the process, and a
-// loss of power unless it came within the last second ([syncInterval]).
+// Events of one user are told one after the other, in the order of the stream as
+// long as one node has them all; nothing depends on it. Few of them are in hand at
+// once ([lineMost]): the others go back and come again behind each other, so that
+// nobody with very many events holds up the rest.
+//
+// An acknowledgement of JetStream is not yet stable storage. An event that the
+// embedded server has acknowledged outlives the process, and a loss of power unless it
+// came within the last second ([syncInterval]); an external one has its own
+// sync_interval, two minutes unless it is told otherwise. A dead letter is brought to
+// stable storage before its event is let go, by the embedded server.
 package natsapi

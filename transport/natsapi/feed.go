@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/time/rate"
 
 	"github.com/dibs-calls/dibs/live"
 )
@@ -28,9 +29,10 @@ const (
 // Feed brings the events of all nodes from the stream. It implements
 // [live.Feed]; one Run at a time.
 type Feed struct {
-	js   jetstream.JetStream
-	link *link
-	log  *slog.Logger
+	js      jetstream.JetStream
+	link    *link
+	log     *slog.Logger
+	junkLog *rate.Sometimes // who can have junk put on the stream must not fill the log
 }
 
 var _ live.Feed = (*Feed)(nil)
@@ -155,12 +157,13 @@ func (r *reader) take(a *attachment, msg jetstream.Msg) error {
 	}
 	a.seen = seq
 	r.lastSeq, r.lastID = seq, msg.Headers().Get(jetstream.MsgIDHeader)
-	event, err := decode(msg.Data())
-	if err != nil {
-		r.log.Error("an event on the stream cannot be understood; it is skipped", "sequence", seq, "subject", msg.Subject(), "error", err)
-		return nil
+	if event, junk := decode(msg.Data()); junk == nil {
+		r.to.Apply(live.Offset{Epoch: a.epoch, Seq: seq}, event)
+	} else {
+		r.junkLog.Do(func() {
+			r.log.Error("an event on the stream cannot be understood; it is skipped", "sequence", seq, "subject", msg.Subject(), "error", junk)
+		})
 	}
-	r.to.Apply(live.Offset{Epoch: a.epoch, Seq: seq}, event)
 	return nil
 }
 

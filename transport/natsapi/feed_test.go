@@ -1,7 +1,10 @@
 package natsapi
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -205,4 +208,43 @@ func TestFeedLosesNothingWhenItsConsumerVanishes(t *testing.T) {
 			t.Fatalf("call %s ended before it started", e.Call.ID)
 		}
 	}
+}
+
+// Junk on the stream, which somebody else may have had put there, is skipped, and
+// does not fill the log.
+func TestFeedSkipsJunk(t *testing.T) {
+	cfg := inProcess(t, t.TempDir())
+	var lines lineCount
+	cfg.Log = slog.New(slog.NewTextHandler(&lines, nil))
+	bus := open(t, cfg)
+	outbox := &natstest.Outbox{}
+	p := publishing(t, bus, outbox)
+	sink := newRecorder()
+	following(t, bus, sink)
+	attached(t, sink)
+	const junk = 500
+	for range junk {
+		if err := bus.link.nc.Publish("dibs.events.call.started.q.q", []byte(`{"type":"io.nats.micro.v1.ping_response"}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	outbox.Add(natstest.Started(9, 0))
+	p.Wake()
+	brought(t, sink, 1)
+	if sink.events[0].ID != natstest.Started(9, 0).ID || sink.pos.Seq != junk+1 {
+		t.Errorf("event %s at %v", sink.events[0].ID, sink.pos)
+	}
+	if n := lines.errors.Load(); n == 0 || n > junk/5 {
+		t.Errorf("%d lines about %d messages", n, junk)
+	}
+}
+
+// lineCount is a log that is counted.
+type lineCount struct{ errors atomic.Int64 }
+
+func (l *lineCount) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte("level=ERROR")) {
+		l.errors.Add(1)
+	}
+	return len(line), nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -49,14 +50,20 @@ const (
 	askWithin = 15 * time.Second
 
 	reachablePoll = 50 * time.Millisecond
+
+	// deadWaitMost is how long an event waits at most whose letter cannot be
+	// written.
+	deadWaitMost = 10 * time.Minute
 )
 
 // ingestTiming is what tests shorten.
 type ingestTiming struct {
-	tries      uint64 // of an event whose user or client is not there
-	between    func(tries uint64) time.Duration
+	tries      int // of an event whose user or client is not there
+	between    func(tries int) time.Duration
 	storeWait  time.Duration // between two tries while the store is away, at most
-	deadWait   time.Duration // before a letter that could not be written is tried again
+	holdMost   time.Duration // how long an event without an answer stays in hand while the store is there
+	stuckMost  int           // how often, before it is given up
+	deadWait   time.Duration // before a letter that could not be written is tried again, the first time
 	countEvery time.Duration
 }
 
@@ -64,10 +71,10 @@ func usualIngestTiming() ingestTiming {
 	return ingestTiming{
 		// A second, two, four, … half a minute: about a minute in all, within
 		// which whoever imports people and clients may be done.
-		tries: 7, between: func(tries uint64) time.Duration {
+		tries: 7, between: func(tries int) time.Duration {
 			return min(time.Second<<min(tries-1, 5), 32*time.Second)
 		},
-		storeWait: time.Second, deadWait: 10 * time.Second, countEvery: countEvery,
+		storeWait: time.Second, holdMost: 10 * time.Second, stuckMost: 5, deadWait: 10 * time.Second, countEvery: countEvery,
 	}
 }
 
@@ -87,6 +94,10 @@ type Ingester struct {
 	timing   ingestTiming
 
 	hand     *hand
+	tally    *tally
+	durable  *barrier
+	answered atomic.Uint64 // events that have had their effect
+	unburied atomic.Int64  // when a letter could not be written; zero: they can
 	stopping chan struct{}
 	done     chan struct{}
 	cancel   context.CancelFunc // gives up what is under way
@@ -101,14 +112,18 @@ func (b *Bus) NewIngester(engine Reports, lookup Lookup) (*Ingester, error) {
 }
 
 func (b *Bus) newIngester(engine Reports, lookup Lookup, t ingestTiming) (*Ingester, error) {
-	m, err := newIngestMetrics(b.cfg.Metrics)
+	m, err := newIngestMetrics(b.cfg.Metrics, engine.Reachable)
 	if err != nil {
 		return nil, err
+	}
+	durable := func() error { return nil } // what an acknowledgement is worth is up to that server
+	if b.embedded != nil {
+		durable = b.embedded.Sync
 	}
 	return &Ingester{
 		engine: engine, lookup: lookup, js: b.js, link: b.link, cfg: b.cfg.Ingest, replicas: b.cfg.Stream.Replicas,
 		metrics: m, log: b.log("ingest"), now: b.cfg.Now, timing: t,
-		hand: newHand(inHand), stopping: make(chan struct{}), done: make(chan struct{}),
+		hand: newHand(inHand), tally: newTally(tallied), durable: &barrier{flush: durable}, stopping: make(chan struct{}), done: make(chan struct{}),
 	}, nil
 }
 
@@ -229,12 +244,10 @@ func (in *Ingester) follow(ctx context.Context, well func()) error {
 // awaitStore waits until the engine takes commands: what is in the stream waits
 // better there. It reports false when it is time to stop.
 func (in *Ingester) awaitStore(ctx context.Context) bool {
-	defer in.metrics.paused.Store(false)
 	for !in.over(ctx) {
 		if in.engine.Reachable() {
 			return true
 		}
-		in.metrics.paused.Store(true)
 		in.rest(ctx, reachablePoll)
 	}
 	return false
@@ -324,7 +337,10 @@ func (in *Ingester) countOnce(ctx context.Context, consumer jetstream.Consumer) 
 		return
 	}
 	n := int64(stream.CachedInfo().State.Msgs)
-	if before := in.metrics.letters.Swap(n); n > before {
+	switch before := in.metrics.letters.Swap(n); {
+	case before == unknownLetters && n > 0:
+		in.log.Warn("there are call events that could not be applied; 'dibs dead list' shows them", "all", n)
+	case before != unknownLetters && n > before:
 		in.log.Warn("call events could not be applied; 'dibs dead list' shows them", "more", n-before, "all", n)
 	}
 }

@@ -100,8 +100,9 @@ func (f *reportTaker) seen() []any {
 
 func quickIngest() ingestTiming {
 	return ingestTiming{
-		tries: 3, between: func(uint64) time.Duration { return 20 * time.Millisecond },
-		storeWait: 20 * time.Millisecond, deadWait: 50 * time.Millisecond, countEvery: 20 * time.Millisecond,
+		tries: 3, between: func(int) time.Duration { return 20 * time.Millisecond },
+		storeWait: 20 * time.Millisecond, holdMost: 50 * time.Millisecond, stuckMost: 3,
+		deadWait: 50 * time.Millisecond, countEvery: 20 * time.Millisecond,
 	}
 }
 
@@ -179,7 +180,7 @@ func stateOf(t testing.TB, bus *Bus, name string) int {
 func letters(t testing.TB, bus *Bus) []DeadLetter {
 	t.Helper()
 	var all []DeadLetter
-	d := &DeadLetters{js: bus.js}
+	d := lettersOf(bus)
 	if _, err := d.Each(t.Context(), func(l DeadLetter) (bool, error) { all = append(all, l); return true, nil }); err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +321,9 @@ func TestPausesWhileTheStoreIsAway(t *testing.T) {
 	f := newTaker()
 	f.away = true
 	in := ingesting(t, bus, f)
-	waitFor(t, soon, "it pauses", in.metrics.paused.Load)
+	if testutil.ToFloat64(in.metrics.paused) != 1 {
+		t.Error("it does not say that it pauses")
+	}
 	for n := range 10 {
 		publish(t, bus, IngestStarted, startOf(aUser, n))
 	}
@@ -330,7 +333,7 @@ func TestPausesWhileTheStoreIsAway(t *testing.T) {
 	}
 	f.set(func() { f.away = false })
 	waitFor(t, soon, "all events are gone", func() bool { return left(t, bus) == 0 })
-	if in.metrics.paused.Load() {
+	if testutil.ToFloat64(in.metrics.paused) != 0 {
 		t.Error("it says that it pauses")
 	}
 }
@@ -439,11 +442,7 @@ func TestStopGivesBack(t *testing.T) {
 	begin := time.Now()
 	stopIngester(t, in)
 	other := newTaker()
-	second := &Ingester{}
-	*second = Ingester{
-		engine: other, lookup: other, js: bus.js, link: bus.link, cfg: bus.cfg.Ingest, replicas: 1, metrics: in.metrics,
-		log: in.log, now: in.now, timing: quickIngest(), hand: newHand(inHand), stopping: make(chan struct{}), done: make(chan struct{}),
-	}
+	second := anotherIngester(bus, other, in.metrics)
 	second.Start()
 	t.Cleanup(func() { stopIngester(t, second) })
 	waitFor(t, soon, "the event is gone", func() bool { return left(t, bus) == 0 })

@@ -137,7 +137,7 @@ func FuzzDeadLetter(f *testing.F) {
 		}
 		msg := nats.NewMsg(subject)
 		msg.Header[header] = []string{value}
-		letter := deadLetter(receivedMsg{msg}, metaOf(7), &rejection{ReasonMalformed, why})
+		letter := deadLetter(receivedMsg{msg}, metaOf(7), &rejection{ReasonMalformed, why}, 1<<20)
 		for name, values := range letter.Header {
 			for _, v := range values {
 				if reservedHeader(name) && strings.ContainsAny(v, "\r\n") {

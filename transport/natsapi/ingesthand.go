@@ -3,23 +3,48 @@ package natsapi
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/dibs-calls/dibs/messages"
 )
 
 // hand is the events that a node has in hand: a bounded number, and those of one
-// user in a line.
+// user in a line. A line is short, so that no user fills the hand, however many
+// events they have and however long one of them takes. What finds no place in its
+// line goes back to the stream, and comes again in its order.
 type hand struct {
 	room chan struct{} // holds a token for every event that there is room for
 	work sync.WaitGroup
 
 	mu    sync.Mutex
-	held  map[*event]struct{}          // guarded by mu
-	lines map[messages.UserID][]*event // guarded by mu; of users who are being worked for: those behind
+	held  map[*event]struct{}           // guarded by mu
+	lines map[messages.UserID][]*event  // guarded by mu; of users who are being worked for: those behind
+	back  map[messages.UserID]time.Time // guarded by mu; of users whose events went back: when the last of them comes again
 }
 
+const (
+	// lineMost is how many events of one user wait behind the one that is worked
+	// on.
+	lineMost = 32
+	// Events that found no place come again one behind the other, as fast as a
+	// user's events are worked off, at least so much later and at most so much.
+	backLeast = 250 * time.Millisecond
+	backApart = 5 * time.Millisecond
+	backMost  = 10 * time.Minute
+	// backLong: those that wait longer come again together with others, up to a
+	// line of them: the server looks through all that wait for every moment at
+	// which one is due. Then two may change places.
+	backLong = 5 * time.Second
+	backTick = 125 * time.Millisecond
+	// backUsers is when users are looked through for those with nothing to come.
+	backUsers = 1024
+)
+
 func newHand(size int) *hand {
-	h := &hand{room: make(chan struct{}, size), held: map[*event]struct{}{}, lines: map[messages.UserID][]*event{}}
+	h := &hand{
+		room: make(chan struct{}, size), held: map[*event]struct{}{},
+		lines: map[messages.UserID][]*event{}, back: map[messages.UserID]time.Time{},
+	}
 	for range size {
 		h.room <- struct{}{}
 	}
@@ -80,22 +105,38 @@ func (h *hand) each(f func(*event)) {
 	}
 }
 
-// inLine has work called for the events of each user one after the other.
-func (h *hand) inLine(e *event, work func(*event)) {
+// inLine has work called for the events of each user one after the other, until
+// it returns false: then rest is called for each of those behind. It reports false
+// if there is no place in the line: it is full, or the event comes for the first
+// time while earlier ones of its user are yet to come again. (So a user with more
+// than a line, and always something new, is a moment behind.)
+func (h *hand) inLine(e *event, now time.Time, work func(*event) bool, rest func(*event)) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	line, busy := h.lines[e.user]
-	if busy {
-		h.lines[e.user] = append(line, e)
-		return
-	}
-	h.lines[e.user] = nil
 	user := e.user
+	if e.meta.NumDelivered == 1 && now.Before(h.back[user].Add(2*backTick)) {
+		return false
+	}
+	line, busy := h.lines[user]
+	if busy {
+		if len(line) < lineMost {
+			h.lines[user] = append(line, e)
+		}
+		return len(line) < lineMost
+	}
+	h.lines[user] = nil
 	h.work.Go(func() {
 		for ; e != nil; e = h.next(user) {
-			work(e)
+			if work(e) {
+				continue
+			}
+			for _, behind := range h.leave(user) {
+				rest(behind)
+			}
+			return
 		}
 	})
+	return true
 }
 
 // next returns the user's next event; nil ends the line.
@@ -109,6 +150,41 @@ func (h *hand) next(user messages.UserID) *event {
 	}
 	h.lines[user] = line[1:]
 	return line[0]
+}
+
+// leave ends the user's line, and returns those who stood in it.
+func (h *hand) leave(user messages.UserID) []*event {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	line := h.lines[user]
+	delete(h.lines, user)
+	return line
+}
+
+// behind says after how long an event of the user's is to come again: not before
+// those that went back earlier.
+func (h *hand) behind(user messages.UserID, now time.Time, least time.Duration) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.back) > backUsers {
+		for u, at := range h.back {
+			if at.Before(now) {
+				delete(h.back, u)
+			}
+		}
+	}
+	at := now.Add(least)
+	if last := h.back[user].Add(backApart); last.After(at) {
+		at = last
+	}
+	if limit := now.Add(backMost); at.After(limit) {
+		at = limit
+	}
+	h.back[user] = at
+	if at.Sub(now) > backLong {
+		at = at.Truncate(backTick).Add(backTick)
+	}
+	return at.Sub(now)
 }
 
 // aside has work called on its own.

@@ -17,6 +17,9 @@ const (
 	resultRefused  result = "refused"
 	resultRetried  result = "retried" // put back for another try
 	resultDead     result = "dead"
+	// resultPostponed: put back because others of its user are before it, or
+	// because it got no answer.
+	resultPostponed result = "postponed"
 )
 
 // ingestMetrics tells Prometheus what becomes of call events.
@@ -27,10 +30,15 @@ type ingestMetrics struct {
 	pending atomic.Int64 // in the stream, not with a node
 	unacked atomic.Int64 // with a node, or waiting for another try
 	letters atomic.Int64
-	paused  atomic.Bool
+	paused  prometheus.GaugeFunc
 }
 
-func newIngestMetrics(registry prometheus.Registerer) (*ingestMetrics, error) {
+// unknownLetters: nobody has counted the dead letters yet.
+const unknownLetters = -1
+
+// newIngestMetrics registers the metrics. taking reports whether call events are
+// taken.
+func newIngestMetrics(registry prometheus.Registerer, taking func() bool) (*ingestMetrics, error) {
 	m := &ingestMetrics{
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "dibs_ingest_events_total", Help: "Call events of other services, by what became of them.",
@@ -43,9 +51,18 @@ func newIngestMetrics(registry prometheus.Registerer) (*ingestMetrics, error) {
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 5, 30, 300, 3600},
 		}),
 	}
-	for _, r := range []result{resultApplied, resultNothing, resultRepeated, resultRefused, resultRetried, resultDead} {
+	for _, r := range []result{resultApplied, resultNothing, resultRepeated, resultRefused, resultRetried, resultPostponed, resultDead} {
 		m.events.WithLabelValues(string(r))
 	}
+	m.letters.Store(unknownLetters)
+	m.paused = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "dibs_ingest_paused", Help: "1 while no call events are taken, because the store cannot be reached.",
+	}, func() float64 {
+		if taking() {
+			return 0
+		}
+		return 1
+	})
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
@@ -56,13 +73,8 @@ func newIngestMetrics(registry prometheus.Registerer) (*ingestMetrics, error) {
 		gauge("dibs_ingest_unacknowledged", "Call events that are with a node or wait for another try.",
 			func() float64 { return float64(m.unacked.Load()) }),
 		gauge("dibs_dead_letters", "Call events that could not be applied and wait for a person ('dibs dead list').",
-			func() float64 { return float64(m.letters.Load()) }),
-		gauge("dibs_ingest_paused", "1 while no call events are taken, because the store cannot be reached.", func() float64 {
-			if m.paused.Load() {
-				return 1
-			}
-			return 0
-		}),
+			func() float64 { return float64(max(0, m.letters.Load())) }),
+		m.paused,
 	} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the metrics of call events: %w", err)

@@ -43,6 +43,10 @@ type IngestConfig struct {
 	// DeadBytes is the same for the stream of dead letters. When it is full,
 	// what cannot be applied stays in the ingest stream.
 	DeadBytes int64 // zero: [DefaultDeadBytes]
+	// Remember is how long the store knows what became of a reported call
+	// (messages.Write.Report). The start of one that began earlier becomes a dead
+	// letter. Zero: of any age, as if nothing were ever forgotten.
+	Remember time.Duration
 	// Region is whose a phone number without a country is.
 	Region string
 }
@@ -68,8 +72,11 @@ func (c IngestConfig) check() error {
 const (
 	// ackWait is how long an event stays with a node that has fallen silent.
 	ackWait = 10 * time.Second
-	// maxUnacked is how many events may be with nodes or wait for another try.
-	maxUnacked = 50_000
+	// maxUnacked is how many events may be with nodes or wait for another try:
+	// for somebody who is not there, behind others of their user, or for room
+	// among the dead letters. Past it nothing is delivered, so it is far beyond
+	// what such events come to; each costs the server some hundred bytes.
+	maxUnacked = 500_000
 )
 
 // ingestStreams makes the two streams and the consumer where they are missing.
@@ -121,8 +128,16 @@ func oneStream(ctx context.Context, js jetstream.JetStream, want jetstream.Strea
 		return nil, fmt.Errorf("the stream %s holds the subjects %q, not %q alone: change or rename it", want.Name, is.Subjects, want.Subjects)
 	case is.NoAck, is.Sealed, is.Mirror != nil:
 		return nil, fmt.Errorf("the stream %s does not acknowledge what is published: it is sealed, a mirror, or says so", want.Name)
-	case is.Storage != jetstream.FileStorage:
-		log.Warn("a stream of call events is kept in memory: a restart of NATS loses it", "stream", want.Name)
+	}
+	for why, so := range map[string]bool{
+		"it is kept in memory: a restart of NATS loses it":                         is.Storage != jetstream.FileStorage,
+		"when it is full it drops the oldest instead of refusing the newest":       is.Discard != jetstream.DiscardNew,
+		"it drops events by age, taken or not":                                     is.MaxAge > 0,
+		"it keeps events that were taken, or drops some that were not (retention)": is.Retention != want.Retention,
+	} {
+		if so {
+			log.Warn("a stream of call events may lose some", "stream", want.Name, "because", why)
+		}
 	}
 	return stream, nil
 }

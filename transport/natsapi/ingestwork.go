@@ -3,6 +3,7 @@ package natsapi
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -30,7 +31,10 @@ func (in *Ingester) begin(ctx context.Context, group []jetstream.Msg) {
 			continue
 		}
 		var why *rejection
-		if e.callEvent, why = readEvent(msg.Subject(), msg.Headers(), msg.Data(), in.cfg.Region); why != nil {
+		if e.callEvent, why = readEvent(msg.Subject(), msg.Headers(), msg.Data(), in.cfg.Region); why == nil {
+			why = in.stale(e)
+		}
+		if why != nil {
 			in.hand.aside(func() { in.bury(ctx, e, why) })
 			continue
 		}
@@ -44,23 +48,41 @@ func (in *Ingester) begin(ctx context.Context, group []jetstream.Msg) {
 		case missing[e] != nil:
 			in.hand.aside(func() { in.tryLater(ctx, e, missing[e]) })
 		default:
-			in.hand.inLine(e, func(e *event) { in.work(ctx, e) })
+			in.inLine(ctx, e)
 		}
 	}
+}
+
+// inLine has an event worked on after those of its user that are in hand.
+func (in *Ingester) inLine(ctx context.Context, e *event) {
+	work := func(e *event) bool { return in.work(ctx, e) }
+	back := func(e *event) { in.postpone(e, backLeast) }
+	if !in.hand.inLine(e, in.now(), work, back) {
+		back(e)
+	}
+}
+
+// stale rejects the start of a call that began so long ago that the store may have
+// forgotten its end.
+func (in *Ingester) stale(e *event) *rejection {
+	age := in.now().Sub(e.report.OccurredAt)
+	if e.kind != messages.EventCallStarted || in.cfg.Remember == 0 || age <= in.cfg.Remember {
+		return nil
+	}
+	return &rejection{ReasonStale, fmt.Sprintf("the call began %s ago: whether it has ended is known for %s (--ingest-remember)",
+		age.Round(time.Second), in.cfg.Remember)}
 }
 
 // resolve finds the users and clients that events name by address and by number,
 // and says which are not to be found. It takes as long as the store is away, and
 // fails only when ctx ends.
 func (in *Ingester) resolve(ctx context.Context, events []*event) (map[*event]*rejection, error) {
-	defer in.metrics.paused.Store(false)
 	for tries := 0; ; tries++ {
 		missing, err := in.look(ctx, events)
 		if err == nil {
 			return missing, nil
 		}
-		in.metrics.paused.Store(true) // who is in here fetches nothing
-		if !in.pause(ctx, tries) {
+		if !in.pause(ctx, tries) { // who is in here fetches nothing
 			return nil, err
 		}
 	}
@@ -130,32 +152,80 @@ func (in *Ingester) lookForClients(ctx context.Context, events []*event, missing
 	return nil
 }
 
-// work has an event take its effect, however long the store is away.
-func (in *Ingester) work(ctx context.Context, e *event) {
+// work has an event take its effect, however long the store is away. It reports
+// false if the event went back because it gets no answer though the store is there:
+// what stands behind it may fare the same, and others wait for the room.
+func (in *Ingester) work(ctx context.Context, e *event) bool {
+	others := in.answered.Load()
+	var since time.Time // when it got no answer, the store being there all the time
 	for tries := 0; ; tries++ {
 		answer := in.ask(ctx, e)
-		switch answer.Code {
-		case messages.OK, messages.CodeCallOver:
-			in.finish(e, resultOf(answer))
-		case messages.CodeClientBeingCalled, messages.CodeUserOnCall:
-			in.finish(e, resultRefused)
-		case messages.CodeUserNotFound:
-			in.tryLater(ctx, e, &rejection{ReasonUserNotFound, fmt.Sprintf("there is no active user %s", e.user)})
-		case messages.CodeClientNotFound:
-			in.tryLater(ctx, e, &rejection{ReasonClientNotFound, fmt.Sprintf("there is no client %s", e.client)})
-		case messages.CodeBadRequest:
-			in.bury(ctx, e, malformed("the store cannot hold what the event says"))
-		case messages.CodeUnavailable, messages.CodeOverloaded, messages.CodeOutcomeUnknown:
-			if in.pause(ctx, tries) {
-				continue
-			}
-			in.putBack(e, 0)
-		default:
-			in.log.Error("a call event met a defect", "code", answer.Code, "source", e.report.Source, "id", e.report.ID)
-			in.tryLater(ctx, e, &rejection{ReasonInternal, "a defect of dibs: its log says more"})
+		if !unanswered(answer.Code) {
+			in.settle(ctx, e, answer)
+			return true
 		}
+		switch now := in.now(); {
+		case !in.engine.Reachable():
+			since = time.Time{}
+		case since.IsZero():
+			since = now
+		case now.Sub(since) > in.timing.holdMost:
+			in.setAside(ctx, e, answer.Code, in.answered.Load() != others)
+			return false
+		}
+		if !in.pause(ctx, tries) {
+			in.putBack(e, 0)
+			return true
+		}
+	}
+}
+
+// unanswered reports whether an event may be told again at once: whatever became of
+// it, it takes effect once.
+func unanswered(code messages.Code) bool {
+	switch code {
+	case messages.CodeUnavailable, messages.CodeOverloaded, messages.CodeOutcomeUnknown:
+		return true
+	}
+	return false
+}
+
+// settle is what becomes of an event by the answer to it.
+func (in *Ingester) settle(ctx context.Context, e *event, answer messages.Answer) {
+	switch answer.Code {
+	case messages.OK, messages.CodeCallOver:
+		in.finish(e, resultOf(answer))
+	case messages.CodeClientBeingCalled, messages.CodeUserOnCall:
+		in.finish(e, resultRefused)
+	case messages.CodeUserNotFound:
+		in.tryLater(ctx, e, &rejection{ReasonUserNotFound, fmt.Sprintf("there is no active user %s", e.user)})
+	case messages.CodeClientNotFound:
+		in.tryLater(ctx, e, &rejection{ReasonClientNotFound, fmt.Sprintf("there is no client %s", e.client)})
+	case messages.CodeBadRequest:
+		in.bury(ctx, e, malformed("the store cannot hold what the event says"))
+	default:
+		in.log.Error("a call event met a defect", "code", answer.Code, "source", e.report.Source, "id", e.report.ID)
+		in.tryLater(ctx, e, &rejection{ReasonInternal, "a defect of dibs: its log says more"})
+	}
+}
+
+// setAside puts back an event that gets no answer. That this happens again and
+// again while others get theirs is a defect, and then the event is given up: tried
+// again by a person, it takes effect once, whatever became of it. If nobody gets an
+// answer it is the store, and nothing is given up.
+func (in *Ingester) setAside(ctx context.Context, e *event, code messages.Code, others bool) {
+	h, _ := in.tally.note(e, in.now(), func(h *history) {
+		if others && code != messages.CodeOverloaded {
+			h.stuck++
+		}
+	})
+	if h.stuck < in.timing.stuckMost {
+		in.postpone(e, in.timing.between(max(1, h.stuck)))
 		return
 	}
+	in.log.Error("a call event never gets an answer, and others do", "code", code, "source", e.report.Source, "id", e.report.ID)
+	in.hand.behind(e.user, in.now(), backLeast) // those in its line come again
+	in.bury(ctx, e, &rejection{ReasonInternal, fmt.Sprintf("dibs had no answer for it (%s), again and again, while others had theirs", code)})
 }
 
 func (in *Ingester) ask(ctx context.Context, e *event) messages.Answer {
@@ -185,7 +255,8 @@ func resultOf(a messages.Answer) result {
 // when it is time to stop.
 func (in *Ingester) pause(ctx context.Context, tries int) bool {
 	in.metrics.waits.Inc()
-	timer := time.NewTimer(min(retryFirst<<min(tries, 10), in.timing.storeWait))
+	d := min(retryFirst<<min(tries, 10), in.timing.storeWait)
+	timer := time.NewTimer(d/2 + rand.N(d)) // those that were in each other's way come apart
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -201,7 +272,16 @@ func (in *Ingester) finish(e *event, r result) {
 	_ = e.msg.Ack() // if it is lost, the event comes again and is recognised
 	in.metrics.count(r)
 	in.metrics.delay.Observe(max(0, in.now().Sub(e.meta.Timestamp)).Seconds())
+	in.answered.Add(1)
+	in.tally.forget(e)
 	in.hand.remove(e)
+}
+
+// postpone puts back an event that has no place in hand; it comes again behind
+// those of its user that went back earlier.
+func (in *Ingester) postpone(e *event, least time.Duration) {
+	in.metrics.count(resultPostponed)
+	in.putBack(e, in.hand.behind(e.user, in.now(), least))
 }
 
 // putBack lets the event come again, here or at another node.
@@ -219,29 +299,52 @@ func (in *Ingester) putBack(e *event, after time.Duration) {
 // in nobody's hand. If very many wait, there is no other try; and none for what
 // time does not cure.
 func (in *Ingester) tryLater(ctx context.Context, e *event, why *rejection) {
-	if why.reason == ReasonClientAmbiguous || e.meta.NumDelivered >= in.timing.tries || in.metrics.unacked.Load() > maxUnacked*3/4 {
+	h, full := in.tally.note(e, in.now(), func(h *history) { h.missing++ })
+	if why.reason == ReasonClientAmbiguous || h.missing >= in.timing.tries || full {
 		in.bury(ctx, e, why)
 		return
 	}
 	in.metrics.count(resultRetried)
-	in.putBack(e, in.timing.between(e.meta.NumDelivered))
+	in.putBack(e, in.timing.between(h.missing))
 }
 
-// bury writes the letter of an event that cannot be applied, and only then
-// acknowledges the event.
+// bury writes the letter of an event that cannot be applied, and only when that is
+// on stable storage acknowledges the event. Where letters cannot be written (their
+// stream is full, say), the event waits in the stream, in nobody's way.
 func (in *Ingester) bury(ctx context.Context, e *event, why *rejection) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	_, err := in.js.PublishMsg(ctx, deadLetter(e.msg, e.meta, why))
+	_, err := in.js.PublishMsg(ctx, deadLetter(e.msg, e.meta, why, in.link.nc.MaxPayload()))
+	if err == nil {
+		err = in.durable.sync()
+	}
 	if err == nil {
 		err = e.msg.DoubleAck(ctx)
 	}
 	if err != nil {
-		in.log.Warn("a call event that cannot be applied stays in the stream, because its letter cannot be written", "error", err)
-		in.putBack(e, in.timing.deadWait)
+		in.leave(e, err)
 		return
+	}
+	if h, _ := in.tally.note(e, in.now(), func(*history) {}); h.unburied > 0 && in.unburied.Swap(0) != 0 {
+		in.log.Info("letters of call events that cannot be applied are written again")
 	}
 	in.log.Debug("a call event could not be applied", "subject", e.msg.Subject(), "reason", why.reason, "error", why.sentence)
 	in.metrics.count(resultDead)
+	in.tally.forget(e)
 	in.hand.remove(e)
+}
+
+// leave lets an event wait in the stream, longer each time, because its letter
+// cannot be written. It is said once, until one can be written again.
+func (in *Ingester) leave(e *event, err error) {
+	now := in.now()
+	if before := in.unburied.Swap(now.UnixNano()); now.Sub(time.Unix(0, before)) > tallyKept {
+		in.log.Warn("call events that cannot be applied stay in the stream, because their letters cannot be written", "error", err)
+	}
+	h, full := in.tally.note(e, now, func(h *history) { h.unburied++ })
+	wait := deadWaitMost
+	if !full {
+		wait = min(in.timing.deadWait<<min(h.unburied-1, 10), deadWaitMost)
+	}
+	in.putBack(e, wait)
 }

@@ -63,12 +63,12 @@ func dial(cfg Config, embedded *Embedded) (*link, error) {
 		return l, nil
 	}
 	if embedded != nil || refused(err) {
-		return nil, fmt.Errorf("%s: %w", sentence(err, cfg.URL), err)
+		return nil, cannotConnect(err, cfg.URL)
 	}
 	cfg.Log.Warn("NATS cannot be reached; trying on", "url", withoutSecrets(cfg.URL), "error", err)
 	l.nc, err = nats.Connect(cfg.URL, append(options, nats.RetryOnFailedConnect(true))...)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", sentence(err, cfg.URL), err)
+		return nil, cannotConnect(err, cfg.URL)
 	}
 	return l, nil
 }
@@ -179,15 +179,17 @@ func refused(err error) bool {
 		errors.As(err, &unknown) || errors.As(err, &hostname) || errors.As(err, &invalid) || errors.As(err, &address)
 }
 
-func sentence(err error, address string) string {
+// cannotConnect says why there is no connection. What an address that cannot be
+// parsed says about itself is left out: it quotes the password.
+func cannotConnect(err error, address string) error {
 	var parse *url.Error
 	switch {
 	case errors.As(err, &parse):
-		return "the address of the NATS server cannot be understood"
+		return errors.New("the address of the NATS server cannot be understood (in a user name or password, everything but letters and digits is written as %XX)")
 	case refused(err):
-		return fmt.Sprintf("the NATS server at %s refuses the connection: check credentials and certificates", withoutSecrets(address))
+		return fmt.Errorf("the NATS server at %s refuses the connection: check credentials and certificates: %w", withoutSecrets(address), err)
 	}
-	return "the connection to NATS cannot be set up"
+	return fmt.Errorf("the connection to NATS cannot be set up: %w", err)
 }
 
 // withoutSecrets leaves out user and password of each address.

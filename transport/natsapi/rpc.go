@@ -43,6 +43,10 @@ type ServiceConfig struct {
 	Version     string        // of the program; one that is not semantic becomes 0.0.0
 	Timeout     time.Duration // of a request that names none; zero: 5 s
 	MaxInFlight int           // requests in the engine at a time; zero: 4096
+	// RateLimit is how many requests a second each name may make, and those
+	// without one together; zero: no limit. A name may use up one second's worth
+	// at once.
+	RateLimit float64
 }
 
 // Service answers requests over NATS, as the micro service "dibs". The nodes of
@@ -66,7 +70,9 @@ type ServiceConfig struct {
 // keys. Those that come without a name share one scope.
 //
 // A request is handled on a goroutine of its own, so that one that waits for a
-// commit holds up nobody. Beyond MaxInFlight it is refused at once.
+// commit holds up nobody. Beyond MaxInFlight it is refused at once. One name has
+// at most half of these places (and those without a name have together), so that
+// a dialer that asks too much is refused before others are.
 type Service struct {
 	cfg     ServiceConfig
 	desk    *wire.Desk
@@ -76,7 +82,8 @@ type Service struct {
 	metrics *rpcMetrics
 	micro   micro.Service // set by Start
 
-	places chan struct{} // one taken for each request in the engine
+	callers *rpcCallers
+	places  chan struct{} // one taken for each request in the engine
 
 	mu       sync.RWMutex
 	stopping bool           // guarded by mu
@@ -101,6 +108,7 @@ func (b *Bus) NewService(cfg ServiceConfig) (*Service, error) {
 	s := &Service{
 		cfg: cfg, desk: wire.NewDesk(cfg.Calls, cfg.People, b.cfg.Now), nc: b.link.nc, log: b.log("rpc"),
 		busyLog: &rate.Sometimes{First: 10, Interval: time.Second}, places: make(chan struct{}, cfg.MaxInFlight),
+		callers: newRPCCallers(cfg.RateLimit, max(1, cfg.MaxInFlight/2)),
 	}
 	if cfg.Directory != nil {
 		s.desk.SetDirectory(cfg.Directory, b.cfg.Ingest.Region)
@@ -118,7 +126,10 @@ func (s *Service) Start() (err error) {
 		Description:  "Start, end and renew calls, and ask whether a client can be called.",
 		Metadata:     map[string]string{"errors": "Nats-Service-Error is the code, Nats-Service-Error-Code the HTTP status"},
 		StatsHandler: s.metrics.stats,
-		ErrorHandler: func(_ micro.Service, err *micro.NATSError) { s.log.Warn("requests over NATS", "error", err) },
+		ErrorHandler: func(_ micro.Service, err *micro.NATSError) {
+			s.metrics.dropped.WithLabelValues("queue").Inc()
+			s.busyLog.Do(func() { s.log.Warn("requests over NATS", "error", err) })
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("answering requests over NATS: %w", err)
@@ -166,22 +177,24 @@ func (s *Service) Stop(ctx context.Context) error {
 func (s *Service) take(e *endpoint, name string, r micro.Request) {
 	x := &rpc{service: s, endpoint: e, name: name, reply: r.Reply(), subject: r.Subject(), header: r.Headers(), body: r.Data(), began: time.Now()}
 	if !answerable(x.reply) {
+		s.metrics.dropped.WithLabelValues("reply").Inc()
 		s.log.Debug("a request that cannot be answered is dropped", "subject", x.subject, "reply", x.reply)
 		return
 	}
-	if p := s.enter(); p != nil {
+	who := x.scope()
+	if p := s.enter(who); p != nil {
 		x.finish(nil, p)
 		return
 	}
 	go func() {
-		defer s.leave()
+		defer s.leave(who)
 		x.serve()
 	}()
 }
 
 // enter takes a place in the engine. It never waits: a queue here would only
 // make everybody late.
-func (s *Service) enter() *wire.Problem {
+func (s *Service) enter(who string) *wire.Problem {
 	if !s.cfg.Reachable() {
 		return unavailable()
 	}
@@ -190,16 +203,21 @@ func (s *Service) enter() *wire.Problem {
 	if s.stopping {
 		return unavailable()
 	}
+	if p := s.callers.enter(who, time.Now()); p != nil {
+		return p
+	}
 	select {
 	case s.places <- struct{}{}:
 		s.busy.Add(1)
 		return nil
 	default:
+		s.callers.leave(who)
 		return overloaded()
 	}
 }
 
-func (s *Service) leave() {
+func (s *Service) leave(who string) {
+	s.callers.leave(who)
 	<-s.places
 	s.busy.Done()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/dibs-calls/dibs/transport/natsapi/natstest"
@@ -331,15 +332,7 @@ func TestOverloadOverNATS(t *testing.T) {
 	})
 	a.engine.set(func(e *engine) { e.wait = make(chan struct{}) })
 	first := make(chan *nats.Msg, 2)
-	for range 2 {
-		go func() {
-			msg, err := a.nc.Request("dibs.rpc.start", []byte(theStart()), 20*time.Second)
-			if err != nil {
-				t.Error(err)
-			}
-			first <- msg
-		}()
-	}
+	a.inBackground(first, "dibs.rpc.start.one", "dibs.rpc.start.two")
 	waitFor(t, 10*time.Second, "both are in the engine", func() bool { return len(a.service.places) == 2 })
 	a.refused(messages.CodeOverloaded, "dibs.rpc.start", theStart())
 	a.refused(messages.CodeOverloaded, "dibs.rpc.availability", `{"client_id":"`+theClient.String()+`"}`)
@@ -353,6 +346,58 @@ func TestOverloadOverNATS(t *testing.T) {
 	a.granted("dibs.rpc.start", theStart())
 	reachable.Store("away", true)
 	a.refused(messages.CodeUnavailable, "dibs.rpc.start", theStart())
+}
+
+// inBackground asks for a start on each subject, and hands over the answers.
+func (a *asking) inBackground(answers chan<- *nats.Msg, subjects ...string) {
+	for _, subject := range subjects {
+		go func() {
+			msg, err := a.nc.Request(subject, []byte(theStart()), 20*time.Second)
+			if err != nil {
+				a.Error(err)
+			}
+			answers <- msg
+		}()
+	}
+}
+
+// A dialer that asks too much is refused before the others are: at a time, and
+// by the second.
+func TestOneCallerLeavesRoom(t *testing.T) {
+	a := newAsking(t, func(c *ServiceConfig) { c.MaxInFlight = 4 })
+	a.engine.set(func(e *engine) { e.wait = make(chan struct{}) })
+	first := make(chan *nats.Msg, 4)
+	a.inBackground(first, "dibs.rpc.start.greedy", "dibs.rpc.start.greedy")
+	waitFor(t, 10*time.Second, "both are in the engine", func() bool { return len(a.service.places) == 2 })
+	a.refused(messages.CodeRateLimited, "dibs.rpc.start.greedy", theStart())
+	a.refused(messages.CodeRateLimited, "dibs.rpc.end.greedy", userAnd(""))
+	a.inBackground(first, "dibs.rpc.start.modest", "dibs.rpc.start")
+	waitFor(t, 10*time.Second, "so are those of others", func() bool { return len(a.service.places) == 4 })
+	close(a.told().wait)
+	for range 4 {
+		if msg := <-first; msg.Header.Get(micro.ErrorHeader) != "" {
+			t.Errorf("%v %s", msg.Header, msg.Data)
+		}
+	}
+	waitFor(t, 10*time.Second, "the places are free", func() bool { return len(a.service.places) == 0 })
+	a.granted("dibs.rpc.start.greedy", theStart())
+	waitFor(t, 10*time.Second, "callers without a place are forgotten", func() bool {
+		a.service.callers.mu.Lock()
+		defer a.service.callers.mu.Unlock()
+		return len(a.service.callers.taken) == 0
+	})
+}
+
+func TestRatesOverNATS(t *testing.T) {
+	a := newAsking(t, func(c *ServiceConfig) { c.RateLimit = .001 })
+	a.granted("dibs.rpc.start.one", theStart())
+	answer := a.refused(messages.CodeRateLimited, "dibs.rpc.end.one", userAnd(""))
+	if answer.Header.Get("Nats-Service-Error-Code") != "429" || len(answer.Header.Get("Retry-After")) < 3 {
+		t.Errorf("%v", answer.Header)
+	}
+	a.granted("dibs.rpc.start.two", theStart())
+	a.granted("dibs.rpc.start", theStart())
+	a.refused(messages.CodeRateLimited, "dibs.rpc.start", theStart())
 }
 
 // Nobody can have us publish where they may not themselves.
@@ -373,6 +418,9 @@ func TestAnswersGoToInboxesOnly(t *testing.T) {
 	a.granted("dibs.rpc.start", theStart()) // was taken in after them
 	if len(a.told().started) != 1 {
 		t.Errorf("%d starts", len(a.told().started))
+	}
+	if n := testutil.ToFloat64(a.service.metrics.dropped.WithLabelValues("reply")); n != 4 {
+		t.Errorf("%v dropped requests are counted", n)
 	}
 	for n := 0; n < 6; n++ { // five requests, one answer
 		msg, err := sub.NextMsg(10 * time.Second)

@@ -15,6 +15,7 @@ import (
 // requests are served.
 type rpcMetrics struct {
 	seconds *prometheus.HistogramVec
+	dropped *prometheus.CounterVec
 
 	mu    sync.Mutex
 	tally map[string]*EndpointStats // by name of the endpoint
@@ -39,11 +40,19 @@ func newRPCMetrics(registry prometheus.Registerer, inFlight func() int) (*rpcMet
 			Help:    "Time from taking in a request over NATS to its answer, by endpoint and status.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"endpoint", "code"}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "dibs_rpc_requests_dropped_total",
+			Help: "Requests over NATS without an answer, by reason: reply, because no answer may be sent where it was asked for; " +
+				"queue, each time that the requests waiting to be taken in became too many.",
+		}, []string{"reason"}),
+	}
+	for _, reason := range []string{"reply", "queue"} {
+		m.dropped.WithLabelValues(reason)
 	}
 	gauge := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "dibs_rpc_requests_in_flight", Help: "Requests over NATS in the engine; the limit refuses more.",
 	}, func() float64 { return float64(inFlight()) })
-	for _, c := range []prometheus.Collector{m.seconds, gauge} {
+	for _, c := range []prometheus.Collector{m.seconds, m.dropped, gauge} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the metrics of requests over NATS: %w", err)
 		}

@@ -77,9 +77,12 @@ func (x *rpc) lines(name string) []string {
 	return all
 }
 
+// scope is the end of the subject, whatever it is: who shares limits.
+func (x *rpc) scope() string { return strings.TrimPrefix(x.subject, rpcPrefix+x.endpoint.name) }
+
 // caller is who is asking, as far as the server vouches for it.
 func (x *rpc) caller() (string, error) {
-	name := strings.TrimPrefix(x.subject, rpcPrefix+x.endpoint.name)
+	name := x.scope()
 	if name == "" {
 		return "nats", nil
 	}
