@@ -36,7 +36,11 @@ func (m *Model) Stream(ctx context.Context, lastEventID string, send func(frames
 	group := m.hub.join()
 	defer m.hub.leave()
 	cursor, resumed := m.hub.resume(lastEventID)
-	if err := send(fmt.Appendf(nil, "retry: %d\n\n", retryLeast+rand.IntN(retrySpread))); err != nil {
+	hello := fmt.Appendf(nil, "retry: %d\n\n", retryLeast+rand.IntN(retrySpread))
+	if resumed { // who goes on where nothing has happened since is told that this is all
+		hello = append(hello, "event: ping\ndata: {}\n\n"...)
+	}
+	if err := send(hello); err != nil {
 		return err
 	}
 	if !resumed {

@@ -59,7 +59,7 @@ func TestServerRestart(t *testing.T) {
 	w.restart(func() {
 		p.untilConnection("lost")
 		p.untilStale("lost")
-		p.untilSaid("[data-testid=connection]", "No connection to the server.")
+		p.untilSaid("[data-testid=connection]", "The server does not answer.")
 		p.untilSaid("[data-testid=connection]", "possibly stale")
 		p.untilRow(x, "taken") // still shown
 	})

@@ -153,3 +153,27 @@ func TestAdminReleases(t *testing.T) {
 	boss.click(button("End stale calls"))
 	boss.untilSaid("[role=status]", "No call is older than two hours.")
 }
+
+// TestEndedElsewhere: a call that a telephone system, or the person's other device,
+// ends while the log is being typed leaves what was typed, and it can be saved.
+func TestEndedElsewhere(t *testing.T) {
+	takesLong(t)
+	t.Parallel()
+	w := newWorld(t)
+	x := w.clients[0]
+	p := w.browserOf(ana)
+	p.click(button("Call " + x.Name))
+	p.untilPanel(x)
+	p.fill(textbox("Notes"), "Wants the annual plan.")
+	harness.Must(t, http.StatusOK)(w.as(ana).Put(t.Context(), harness.Change{Action: "end_call"}))
+
+	p.untilSaid(".call-over", "This call was ended by the telephone system, another device or another program.")
+	p.until("the notes to be there", `document.querySelector("textarea").value === "Wants the annual plan."`)
+	p.click(radio("Completed"))
+	p.click(button("Save log"))
+	p.untilNoPanel()
+	logs := harness.Must(t, http.StatusOK)(w.as(ana).Do(t.Context(), http.MethodGet, "/api/call-logs?clientId="+x.ID.String(), nil))
+	if logs.TotalCount != 1 || !strings.Contains(string(logs.Raw), "annual plan") {
+		t.Errorf("the log of the call that was ended elsewhere: %s", logs.Raw)
+	}
+}

@@ -145,11 +145,11 @@ function withLease(call) {
   return same && kept.token ? kept : call;
 }
 
-// Who ended it? The page itself and other tabs forget the record first.
+// Who ended it? The page itself and other tabs forget the record first; whoever
+// else did it must not take away what is being typed.
 function over(record, wasShown) {
   const end = endOf(record.call.id);
-  const own = end?.reason === 'completed' || end?.reason === 'log_saved';
-  if (own || (wasShown && !end?.reason && !ownRecord())) {
+  if (wasShown && !ownRecord()) {
     forgetCall();
     panel.value = null;
     notify('info', `The call with ${record.client.name} has ended.`);
@@ -162,6 +162,9 @@ function over(record, wasShown) {
 
 function whyOver(reason, call) {
   switch (reason) {
+    case 'completed':
+    case 'log_saved':
+      return 'This call was ended by the telephone system, another device or another program.';
     case 'force_released':
       return 'An administrator ended this call.';
     case 'superseded':

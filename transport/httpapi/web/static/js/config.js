@@ -36,6 +36,9 @@ export const hiddenKeeps = 20_000;
 /** How long a request may take. */
 export const requestTimeout = 10_000;
 
+/** How soon the server is asked again who is signed in, when it could not say. */
+export const resumeAgain = 3_000;
+
 /** From here on a call is a long one, marked for the team to see. */
 export const longCall = 60 * 60_000;
 

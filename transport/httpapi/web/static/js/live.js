@@ -33,7 +33,6 @@ let polling = null; // the poll under way
 // Timers. Clearing one that is not set does nothing.
 let watchdog = 0;
 let retry = 0;
-let quiet = 0;
 let poller = 0;
 let sleeper = 0;
 
@@ -74,20 +73,23 @@ export function refresh() {
   if (connection.value !== 'live') poll();
 }
 
+// After a sleep what is shown may be hours old, and is not said to be live.
 function reopen() {
   asleep = false;
   attempts = 0;
   refusals = 0;
-  connection.value = 'starting';
-  serverStale.value = false;
+  const heard = heardAt.peek(); // this may run inside an effect, which must not follow it
+  const old = heard && Date.now() - heard > config.silence;
+  connection.value = old ? 'lost' : 'starting';
   open();
+  if (old) poll();
 }
 
 function open() {
   close();
   if (asleep) return;
   stream = new EventSource('/api/events');
-  stream.onopen = opened;
+  stream.onopen = watch; // what flows is what arrives: a snapshot, or a ping where it was resumed
   stream.onerror = failed;
   on('snapshot', (snapshot) => {
     serverStale.value = Boolean(snapshot.stale);
@@ -121,23 +123,13 @@ function flows() {
   refusals = 0;
   heardAt.value = Date.now();
   connection.value = 'live';
-  clearTimeout(quiet);
   stopPolling();
-  watch();
-}
-
-// The browser resumes a stream where it broke. If nothing happened since, then
-// nothing comes, and that is as good as a snapshot.
-function opened() {
-  clearTimeout(quiet);
-  quiet = setTimeout(flows, 1000);
   watch();
 }
 
 function close() {
   clearTimeout(watchdog);
   clearTimeout(retry);
-  clearTimeout(quiet);
   stream?.close();
   stream = null;
 }
@@ -154,7 +146,6 @@ function failed() {
     broken();
     return;
   }
-  clearTimeout(quiet);
   doubt();
 }
 
@@ -193,7 +184,8 @@ async function pollOnce() {
     applyStatuses(users);
     answered();
   } catch (e) {
-    if (running && connection.value !== 'live' && e.code === 'network') {
+    // A server that refuses to say leaves the page as much in the dark as none.
+    if (running && connection.value !== 'live' && e.code !== 'unauthenticated') {
       refusals = 0;
       connection.value = 'lost';
     }

@@ -3,6 +3,7 @@
 
 import { effect, signal } from './lib.js';
 import { onSignedOut, request } from './api.js';
+import { resumeAgain } from './config.js';
 import { forget, onOtherTab, recall, remember } from './storage.js';
 
 /** undefined: not known yet; null: nobody. */
@@ -25,13 +26,11 @@ export async function resume() {
   try {
     enter((await request('GET', '/api/auth/verify')).user);
   } catch (e) {
-    if (e.code !== 'network') {
-      if (me.value === undefined) me.value = null;
-      return;
-    }
-    // The files came from the browser's cache, the server is away.
-    signInReason.value = e.message;
-    me.value = null;
+    me.value ??= null;
+    if (e.code === 'unauthenticated' || me.value) return;
+    // The server cannot say. The session may well be good, and a call going on.
+    signInReason.value = `${e.message} Trying again by itself.`;
+    setTimeout(() => me.value || resume(), resumeAgain);
   }
 }
 

@@ -15,7 +15,7 @@ function content() {
     const since = heardAt.value ? ` What you see is from ${timeOfDay(heardAt.value)} and possibly stale.` : '';
     return html`<div class="banner warning">
       <${WarningIcon} />
-      <p><strong>No connection to the server.</strong>${since} Trying again by itself.</p>
+      <p><strong>The server does not answer.</strong>${since} Trying again by itself.</p>
       <button type="button" onClick=${wake}>Try now</button>
     </div>`;
   }

@@ -2,11 +2,9 @@
 
 import { html, useComputed, useLayoutEffect, useRef } from '../lib.js';
 import { callerName, claiming, startCall, stateOf } from '../call.js';
-import { serverNow } from '../clock.js';
-import { inWords } from '../format.js';
 import { announce } from '../notices.js';
 import { callOfClient } from '../store.js';
-import { Elapsed } from './elapsed.js';
+import { Elapsed, InWords } from './elapsed.js';
 import { PhoneIcon } from './icons.js';
 import { showCall } from './callpanel.js';
 import { explained, hideTip, showTip } from './tooltip.js';
@@ -45,11 +43,10 @@ const looks = {
   mine: (client) => ({ text: 'On call', label: `On call with ${client.name}: show the call`, click: showCall }),
   taken(client, live) {
     const tip = html`Being called by ${callerName(live)} · <${Elapsed} since=${live.call.started_at} />`;
-    const time = inWords(serverNow() - Date.parse(live.call.started_at));
     return {
       text: 'Call',
       label: `Call ${client.name}`,
-      why: `Being called by ${callerName(live)} for ${time}`,
+      why: html`Being called by ${callerName(live)} for <${InWords} since=${live.call.started_at} />`,
       tip,
       click: (e) => showTip(e.currentTarget, tip), // a finger does not hover
     };

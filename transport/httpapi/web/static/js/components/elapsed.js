@@ -3,7 +3,7 @@
 
 import { html, useComputed } from '../lib.js';
 import { now } from '../clock.js';
-import { elapsed } from '../format.js';
+import { elapsed, inWords } from '../format.js';
 
 export function Elapsed({ since }) {
   return html`<${Running} key=${since} start=${Date.parse(since)} />`;
@@ -12,4 +12,13 @@ export function Elapsed({ since }) {
 function Running({ start }) {
   const text = useComputed(() => elapsed(now.value - start));
   return html`<span class="elapsed">${text}</span>`;
+}
+
+/** The same in words, for a screen reader; the text changes once a minute. */
+export function InWords({ since }) {
+  return html`<${Worded} key=${since} start=${Date.parse(since)} />`;
+}
+
+function Worded({ start }) {
+  return html`${useComputed(() => inWords(now.value - start))}`;
 }
