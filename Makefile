@@ -36,6 +36,7 @@ bench: ## The engine against what people would write instead, on a private Postg
 	@scripts/ensure-test-tools.sh
 	cd bench && $(GO) run . $(BENCH_ARGS)
 	$(GO) test -run "^$$" -bench . -benchtime 3s ./live
+	$(GO) test -run "^$$" -bench ReadyWithManyCalls -benchtime 3x ./integration
 
 screenshots: ## Pictures of the page, as the browser tests see it, into docs/screenshots
 	@scripts/check-go.sh
