@@ -36,11 +36,7 @@ func (m *Model) Stream(ctx context.Context, lastEventID string, send func(frames
 	group := m.hub.join()
 	defer m.hub.leave()
 	cursor, resumed := m.hub.resume(lastEventID)
-	hello := fmt.Appendf(nil, "retry: %d\n\n", retryLeast+rand.IntN(retrySpread))
-	if resumed { // who goes on where nothing has happened since is told that this is all
-		hello = append(hello, "event: ping\ndata: {}\n\n"...)
-	}
-	if err := send(hello); err != nil {
+	if err := send(greeting(resumed)); err != nil {
 		return err
 	}
 	if !resumed {
@@ -73,6 +69,16 @@ func (m *Model) Stream(ctx context.Context, lastEventID string, send func(frames
 			return err
 		}
 	}
+}
+
+// greeting is what a stream begins with. Who goes on where nothing has happened
+// since is told at once that this is all.
+func greeting(resumed bool) []byte {
+	b := fmt.Appendf(nil, "retry: %d\n\n", retryLeast+rand.IntN(retrySpread))
+	if resumed {
+		b = append(b, "event: ping\ndata: {}\n\n"...)
+	}
+	return b
 }
 
 func (m *Model) sendSnapshot(send func([]byte) error) (cursor uint64, err error) {
