@@ -35,7 +35,7 @@ func (b *batches) next() []entry {
 	switch {
 	case len(b.waiting) == 0 || b.underway == b.most || b.alone:
 		return nil
-	case b.underway > 0 && len(b.waiting) < besideAt:
+	case b.underway > 0 && (len(b.waiting) < besideAt || anyClient(b.waiting[0])):
 		return nil
 	}
 	batch, rest := b.take()

@@ -19,11 +19,9 @@ import (
 	"github.com/dibs-calls/dibs/internal/heap"
 )
 
-// flat is how much more memory hostile input may make the server hold. What a
-// garbage collector has not given back yet is in it.
-//
-// Garbage counts as well: as much may lie about as the heap's floor, twice with what
-// was alive when it was last collected.
+// flat is how much more memory hostile input may make the server hold. Garbage that
+// is not collected yet is in it: the heap's floor lets that much lie about, and as
+// much again may not have been given back.
 const flat = 64<<20 + 2*heap.FloorBytes
 
 // TestHugeBody sends bodies of 1 GiB. The server answers before it has read

@@ -78,7 +78,7 @@ type Model struct {
 	missed   uint64    // how often events were missed, or came late
 	healed   uint64    // of these, how often the truth has made up for it
 	gap      uint64    // which of these was the last Reset
-	madeUp   time.Time // when it last did
+	madeUp   time.Time // when a reading last made up for what was missed
 	stale    bool      // what readers were told last
 	since    *touched  // not nil while the truth is being read
 }
