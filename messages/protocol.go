@@ -54,7 +54,7 @@ type Reserved struct {
 type Refused struct {
 	User   UserID
 	Call   CallID
-	Caller Caller
+	Caller *Caller // shared by all who are told; never changed
 }
 
 // AskHolder asks a user actor whether Call is still in progress. The answer

@@ -6,13 +6,16 @@ import (
 	"github.com/dibs-calls/dibs/messages"
 )
 
+// everybody returns all who wait, those first whom a question serves.
+func (c *crowd) everybody() []waiter { return slices.Concat(c.asked, c.waiting.all()) }
+
 // wait lets w wait.
 func (t *turn) wait(w waiter) {
 	c := crowd{}
 	if t.crowd != nil {
 		c = *t.crowd
 	}
-	c.waiting = append(slices.Clip(c.waiting), w)
+	c.waiting = c.waiting.with(w)
 	t.crowd = &c
 }
 
@@ -21,7 +24,7 @@ func (t *turn) takeWaiting() []waiter {
 	if t.crowd == nil {
 		return nil
 	}
-	taken := t.crowd.waiting
+	taken := t.crowd.waiting.all()
 	t.setCrowd(crowd{asked: t.crowd.asked, askedAt: t.crowd.askedAt, serial: t.crowd.serial})
 	return taken
 }
@@ -38,19 +41,20 @@ func (t *turn) takeAsked() []waiter {
 
 func (t *turn) setCrowd(c crowd) {
 	t.crowd = &c
-	if len(c.waiting) == 0 && len(c.asked) == 0 {
+	if c.waiting.n == 0 && len(c.asked) == 0 {
 		t.crowd = nil
 	}
 }
 
 // refuseAll tells all of ws of the committed call that stands in their way.
 func (t *turn) refuseAll(ws []waiter) {
-	caller := messages.Caller{
+	caller := &messages.Caller{
 		ID: t.holder.user, Name: t.holder.held.Name, CallStartedAt: t.holder.held.StartedAt,
 	}
+	t.effects = slices.Grow(t.effects, len(ws)+2)
 	for _, w := range ws {
 		if w.asker != nil {
-			t.emit(Reply{To: w.asker, Availability: messages.Availability{Caller: &caller}})
+			t.emit(Reply{To: w.asker, Availability: messages.Availability{Caller: caller}})
 			continue
 		}
 		t.toUser(w.user, messages.Refused{User: w.user, Call: w.call, Caller: caller})
@@ -72,15 +76,15 @@ func (t *turn) admitNext() {
 	if t.crowd == nil {
 		return
 	}
-	all := slices.Concat(t.crowd.asked, t.crowd.waiting)
+	all := t.crowd.everybody()
 	i := slices.IndexFunc(all, func(w waiter) bool { return w.asker == nil })
 	if i >= 0 {
 		next := all[i]
-		t.setCrowd(crowd{waiting: slices.Delete(all, i, i+1)})
+		t.setCrowd(crowd{waiting: lineOf(slices.Delete(all, i, i+1))})
 		t.becomeReserved(next.user, next.call)
 		return
 	}
-	t.setCrowd(crowd{waiting: all})
+	t.setCrowd(crowd{waiting: lineOf(all)})
 	t.lookAgain()
 }
 
@@ -94,7 +98,7 @@ func (t *turn) dropWaiters(drop func(waiter) bool) {
 		return
 	}
 	t.setCrowd(crowd{
-		waiting: slices.DeleteFunc(slices.Clone(t.crowd.waiting), drop),
+		waiting: lineOf(slices.DeleteFunc(t.crowd.waiting.all(), drop)),
 		asked:   slices.DeleteFunc(slices.Clone(t.crowd.asked), drop),
 		askedAt: t.crowd.askedAt,
 		serial:  t.crowd.serial,

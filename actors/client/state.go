@@ -50,7 +50,7 @@ type holder struct {
 
 // crowd is everybody who waits. It is replaced, never changed.
 type crowd struct {
-	waiting []waiter  // in the order in which they came; the next question is theirs
+	waiting line      // the next question is theirs
 	asked   []waiter  // whom the question, or the read, under way serves
 	askedAt time.Time // when that question was asked
 	serial  uint64    // of that question
@@ -62,6 +62,43 @@ type waiter struct {
 	user  messages.UserID
 	call  messages.CallID
 	asker Asker
+}
+
+// line is waiters in the order in which they came. Nothing is ever changed in it:
+// one that is longer by a waiter shares all the others, so that a thousand who
+// want the same client cost each of them the same as one.
+type line struct {
+	last *link
+	n    int
+}
+
+type link struct {
+	waiter
+	before *link
+}
+
+// with returns the line with w at its end.
+func (l line) with(w waiter) line { return line{last: &link{waiter: w, before: l.last}, n: l.n + 1} }
+
+// all returns who waits, first come first; the caller may keep and change it.
+func (l line) all() []waiter {
+	if l.n == 0 {
+		return nil
+	}
+	ws := make([]waiter, l.n)
+	for i, k := l.n-1, l.last; i >= 0; i, k = i-1, k.before {
+		ws[i] = k.waiter
+	}
+	return ws
+}
+
+// lineOf returns a line of ws.
+func lineOf(ws []waiter) line {
+	var l line
+	for _, w := range ws {
+		l = l.with(w)
+	}
+	return l
 }
 
 // New returns the state of a client actor that wakes up: free, and unverified.
@@ -86,7 +123,7 @@ func (s State) Waiting() (askers []Asker, reservations []messages.Reserve) {
 	if s.crowd == nil {
 		return nil, nil
 	}
-	for _, ws := range [][]waiter{s.crowd.asked, s.crowd.waiting} {
+	for _, ws := range [][]waiter{s.crowd.asked, s.crowd.waiting.all()} {
 		for _, w := range ws {
 			if w.asker != nil {
 				askers = append(askers, w.asker)

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"slices"
 	"time"
 
 	"github.com/dibs-calls/dibs/messages"
@@ -166,7 +165,7 @@ func (t *turn) check(m Check) {
 func (t *turn) lookUp() {
 	t.serial++
 	t.looking = t.serial
-	t.crowd = &crowd{asked: slices.Concat(t.crowd.asked, t.crowd.waiting), askedAt: t.now, serial: t.serial}
+	t.crowd = &crowd{asked: t.crowd.everybody(), askedAt: t.now, serial: t.serial}
 	t.emit(LookUp{Serial: t.serial})
 }
 
@@ -236,10 +235,10 @@ func (t *turn) overdueAnswered(m messages.HolderSays) {
 // ask asks the holder, on behalf of all who wait, unless nobody waits or a
 // question is under way.
 func (t *turn) ask() {
-	if t.crowd == nil || len(t.crowd.waiting) == 0 || len(t.crowd.asked) > 0 {
+	if t.crowd == nil || t.crowd.waiting.n == 0 || len(t.crowd.asked) > 0 {
 		return
 	}
-	t.askFor(t.crowd.waiting)
+	t.askFor(t.crowd.waiting.all())
 }
 
 // askFor asks the holder of a held client on behalf of ws, all who wait.
@@ -265,7 +264,7 @@ func (t *turn) lookAround() {
 	case t.phase == Held && len(t.crowd.asked) > 0 && t.now.Sub(t.crowd.askedAt) >= RemindAfter:
 		// The question or its answer was lost with an actor that panicked.
 		// Whoever came since may share the new one.
-		t.askFor(slices.Concat(t.crowd.asked, t.crowd.waiting))
+		t.askFor(t.crowd.everybody())
 	}
 }
 

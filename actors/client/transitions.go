@@ -36,7 +36,7 @@ func (t *turn) becomeFree(verified bool) {
 // earlier state of affairs, serves nobody now.
 func (t *turn) mergeCrowd() {
 	if t.crowd != nil {
-		t.setCrowd(crowd{waiting: slices.Concat(t.crowd.asked, t.crowd.waiting)})
+		t.setCrowd(crowd{waiting: lineOf(t.crowd.everybody())})
 	}
 }
 

@@ -158,7 +158,7 @@ func (p *player) message() user.Message {
 	case "reserved":
 		return messages.Reserved{User: u1, Call: p.call("call")}
 	case "refused":
-		return messages.Refused{User: u1, Call: p.call("call"), Caller: messages.Caller{ID: script.User(2), Name: "Ben"}}
+		return messages.Refused{User: u1, Call: p.call("call"), Caller: &messages.Caller{ID: script.User(2), Name: "Ben"}}
 	case "is-on":
 		return messages.AskHolder{User: u1, Client: script.Client(p.int("client")), Call: p.call("call"), Serial: 7}
 	}

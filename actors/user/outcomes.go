@@ -4,7 +4,7 @@ import "github.com/dibs-calls/dibs/messages"
 
 // claimed handles what became of a claim.
 func (t *turn) claimed(o messages.Outcome) {
-	w := t.work.write
+	w := *t.work.write
 	switch o.Kind {
 	case messages.OutcomeUnknown:
 		t.becomeDoubtful()
@@ -41,7 +41,7 @@ func (t *turn) claimed(o messages.Outcome) {
 
 // ended handles what became of a release.
 func (t *turn) ended(o messages.Outcome) {
-	w := t.work.write
+	w := *t.work.write
 	switch o.Kind {
 	case messages.OutcomeUnknown:
 		t.becomeDoubtful()
@@ -65,7 +65,7 @@ func (t *turn) ended(o messages.Outcome) {
 
 // renewed handles what became of a renewal.
 func (t *turn) renewed(o messages.Outcome) {
-	w := t.work.write
+	w := *t.work.write
 	answer := messages.AnswerOf(w, o)
 	switch o.Kind {
 	case messages.OutcomeUnknown:
@@ -91,7 +91,7 @@ func (t *turn) noted(o messages.Outcome) {
 		t.becomeDoubtful()
 		return
 	}
-	w := t.work.write
+	w := *t.work.write
 	if w.Kind == messages.WriteRelease && o.Kind == messages.OutcomeDone {
 		t.toClient(o.Call.ClientID, messages.Released{Client: o.Call.ClientID, Call: o.Call.ID})
 	}
@@ -108,8 +108,8 @@ func (t *turn) loaded(claim *messages.HeldClaim) {
 		t.becomeOnCall(Loading, &held{HeldClaim: *claim})
 	}
 	if before != nil {
-		t.tellClientAfterDoubt(before.write)
-		t.settle(t.answerAfterDoubt(before.write))
+		t.tellClientAfterDoubt(*before.write)
+		t.settle(t.answerAfterDoubt(*before.write))
 		return
 	}
 	t.answerQuestions()

@@ -42,7 +42,7 @@ func (t *turn) isOn(call messages.CallID, r messages.Report) bool {
 // superseded goes on with a report when it is known what became of the call
 // that stood in its way.
 func (t *turn) superseded(o messages.Outcome) {
-	w := t.work.write
+	w := *t.work.write
 	switch o.Kind {
 	case messages.OutcomeDone, messages.OutcomeCallOver:
 		t.putBack(t.finish())

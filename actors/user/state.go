@@ -66,8 +66,8 @@ type cover struct {
 // work is the command under way. It is replaced, never changed.
 type work struct {
 	command Command
-	write   messages.Write // once one was handed to the journal
-	since   time.Time      // when that was
+	write   *messages.Write // once one was handed to the journal
+	since   time.Time       // when that was
 }
 
 // Recover is the state of the same user actor whose earlier life ended while a write

@@ -104,7 +104,7 @@ func (t *turn) reserving(m Message) {
 	case messages.Refused:
 		if m.Call == claim.Call {
 			t.becomeResting(Reserving)
-			t.refuse(t.finish(), claim, messages.Answer{Code: messages.CodeClientBeingCalled, Caller: &m.Caller})
+			t.refuse(t.finish(), claim, messages.Answer{Code: messages.CodeClientBeingCalled, Caller: m.Caller})
 			t.next()
 		}
 	case GiveUp:

@@ -68,7 +68,7 @@ func (t *turn) becomeNoting(c Command, w messages.Write) {
 }
 
 func (t *turn) commit(p Phase, c Command, w messages.Write) {
-	t.phase, t.work = p, &work{command: c, write: w, since: t.now}
+	t.phase, t.work = p, &work{command: c, write: &w, since: t.now}
 	t.emit(Commit{Write: w})
 }
 
