@@ -6,6 +6,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/dibs-calls/dibs/actors/client"
+	"github.com/dibs-calls/dibs/actors/internal/wire"
 	"github.com/dibs-calls/dibs/messages"
 )
 
@@ -17,6 +18,7 @@ type clientShell struct {
 	place    *place
 	state    client.State
 	handling any // the message under way, for the case of a panic
+	leaving  bool
 }
 
 // start begins a life that knows nothing.
@@ -51,10 +53,40 @@ func (s *clientShell) handle(ctx actor.Context, m any) {
 		}
 		return
 	}
+	if _, ok := m.(leave); ok {
+		s.leaving = true
+	}
+	if s.leaving {
+		s.leave(ctx, m)
+		return
+	}
+	s.state.Distant = s.system.distant()
 	state, effects := client.Step(s.state, s.system.now(), m)
 	s.state = state
 	for _, e := range effects {
 		s.carryOut(e)
+	}
+}
+
+// leave gives back whoever waits here, and stops the actor. What it knows can be found
+// out where it is to live; a message that still comes here is as good as lost.
+func (s *clientShell) leave(ctx actor.Context, m any) {
+	askers, reservations := s.state.Waiting()
+	switch m := m.(type) {
+	case client.Check:
+		askers = append(askers, m.Asker)
+	case messages.Reserve:
+		reservations = append(reservations, m)
+	}
+	for _, a := range askers {
+		reply(a, messages.Availability{Code: notHere})
+	}
+	for _, r := range reservations {
+		s.system.toUser(r.User, wire.Again{User: r.User, Call: r.Call})
+	}
+	s.state = client.New(s.state.Client, s.system.incarnations.Add(1), s.state.Shared)
+	if s.system.clients.vacate(s.state.Client.UUID, s.place) {
+		ctx.Stop(ctx.Self())
 	}
 }
 
@@ -66,9 +98,12 @@ func (s *clientShell) carryOut(e client.Effect) {
 		clients, id := s.system.clients, s.state.Client.UUID
 		time.AfterFunc(e.After, func() { clients.sendIfAwake(id, client.Reminder{}) })
 	case client.Reply:
-		e.To.(*ask[messages.Availability]).answer(e.Availability)
+		if !s.system.believes() {
+			e.Availability = messages.Availability{Code: notHere}
+		}
+		mustReply(e.To, e.Availability)
 	case client.ToUser:
-		s.system.users.send(e.User.UUID, e.Message)
+		s.system.toUser(e.User, e.Message)
 	}
 }
 
@@ -81,9 +116,7 @@ func (s *clientShell) abandon() {
 		askers = append(askers, c.Asker)
 	}
 	for _, a := range askers {
-		if a, ok := a.(*ask[messages.Availability]); ok {
-			a.answer(messages.Availability{Code: messages.CodeOutcomeUnknown})
-		}
+		reply(a, messages.Availability{Code: messages.CodeOutcomeUnknown})
 	}
 	for _, r := range reservations {
 		s.system.clients.sendIfAwake(r.Client.UUID, r)

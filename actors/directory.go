@@ -13,8 +13,12 @@ const directoryShards = 64
 
 // directory finds the actor of an id and wakes it if there is none.
 type directory struct {
-	root   *actor.RootContext
-	props  *actor.Props // one for all actors: they learn who they are in [directory.whoIs]
+	root  *actor.RootContext
+	props *actor.Props // one for all actors: they learn who they are in [directory.whoIs]
+	// admits reports whether the actor of an id lives here; nil: all do. It is asked
+	// with the shard's lock held, so that who changes its answer and then visits all
+	// shards finds whatever was let in before.
+	admits func(uuid.UUID) bool
 	serial atomic.Uint32
 	shards [directoryShards]directoryShard
 }
@@ -37,10 +41,12 @@ type place struct {
 	// writing says that a write of the user actor is under way. Only the
 	// goroutine that runs the actor's mailbox touches it.
 	writing bool
+	// leaving says that the actor was told that it is to live elsewhere.
+	leaving atomic.Bool
 }
 
-func newDirectory(root *actor.RootContext, props *actor.Props) *directory {
-	d := &directory{root: root, props: props}
+func newDirectory(root *actor.RootContext, props *actor.Props, admits func(uuid.UUID) bool) *directory {
+	d := &directory{root: root, props: props, admits: admits}
 	for i := range d.shards {
 		d.shards[i].places = make(map[uuid.UUID]*place)
 	}
@@ -51,25 +57,38 @@ func (d *directory) shard(id uuid.UUID) *directoryShard {
 	return &d.shards[binary.BigEndian.Uint16(id[14:])%directoryShards]
 }
 
-// send delivers m to the actor of id, waking it first if need be.
-func (d *directory) send(id uuid.UUID, m any) {
+// send delivers m to the actor of id, waking it first if need be. It reports whether
+// that actor lives here; if not, nothing happens.
+func (d *directory) send(id uuid.UUID, m any) bool {
 	s := d.shard(id)
 	s.mu.RLock()
+	if d.admits != nil && !d.admits(id) {
+		s.mu.RUnlock()
+		return false
+	}
 	if p := s.places[id]; p != nil {
 		d.post(p, m)
 		s.mu.RUnlock()
-		return
+		return true
 	}
 	s.mu.RUnlock()
+	return d.sendWaking(id, m)
+}
 
+func (d *directory) sendWaking(id uuid.UUID, m any) bool {
+	s := d.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if d.admits != nil && !d.admits(id) {
+		return false
+	}
 	p := s.places[id]
 	if p == nil {
 		p = d.wake(id)
 		s.places[id] = p
 	}
 	d.post(p, m)
+	return true
 }
 
 // wake spawns an actor whose name is its id, and a number that tells it from
@@ -156,6 +175,27 @@ func (d *directory) retireUnused() {
 	}
 }
 
+// dismiss tells all actors that do not live here any more to leave, those that were
+// told before only if again is set. It returns how many there are.
+func (d *directory) dismiss(again bool) int {
+	n := 0
+	for i := range d.shards {
+		s := &d.shards[i]
+		s.mu.RLock()
+		for id, p := range s.places {
+			if d.admits(id) {
+				continue
+			}
+			n++
+			if !p.leaving.Swap(true) || again {
+				d.post(p, leave{})
+			}
+		}
+		s.mu.RUnlock()
+	}
+	return n
+}
+
 // count returns how many actors are awake.
 func (d *directory) count() int {
 	n := 0
@@ -167,6 +207,9 @@ func (d *directory) count() int {
 	}
 	return n
 }
+
+// leave asks an actor to stop because it is to live elsewhere.
+type leave struct{}
 
 // retire asks an actor to stop if it has nothing to remember.
 type retire struct{}

@@ -31,6 +31,16 @@
 // incarnation asked for is dropped; a write that it had under way is waited for
 // before anything is read.
 //
+// # Several nodes
+//
+// With a [Placement] an actor lives at one node of several, and a command is carried out
+// where its user's actor lives. The receiver decides whether that is so, with the lock held
+// under which actors wake; who asked looks again. What an actor remembers is told only
+// while [Placement.Valid]; what the store said to a command is told always. When homes move,
+// [System.LetGo] stops actors once what they have under way is committed. Between nodes,
+// messages of actors may be lost, come twice or be overtaken; see package wire for what is
+// said, and packages user and client for how they live with it.
+//
 // When the store fails or stalls, the gate closes: commands are refused at once
 // instead of piling up, until the store answers again.
 package actors

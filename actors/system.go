@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/dibs-calls/dibs/actors/client"
+	"github.com/dibs-calls/dibs/actors/internal/wire"
 	"github.com/dibs-calls/dibs/actors/user"
 	"github.com/dibs-calls/dibs/messages"
 )
@@ -34,6 +35,9 @@ type Config struct {
 	// answered from memory: a refusal and a question about availability cost a
 	// read.
 	Shared bool
+	// Placement says where actors live when there are several nodes. Nil: all of them
+	// live here, and nothing is asked.
+	Placement Placement
 	// SweepEvery is how often expired leases are looked for; zero is a second.
 	SweepEvery time.Duration
 	// RetireAfter is how long an actor stays awake unused, at least; zero is a
@@ -53,6 +57,7 @@ type System struct {
 	users   *directory
 	clients *directory
 	journal *journalRef
+	codec   *wire.Codec // nil: all actors live here
 
 	userLoads   *collector[load]
 	clientLooks *collector[look]
@@ -100,13 +105,16 @@ func (j *journalRef) stop(ctx context.Context) error {
 func NewSystem(c Config) *System {
 	c.setDefaults()
 	s := &System{config: c, reader: c.Reader, now: c.Now, stopped: make(chan struct{})}
+	if c.Placement != nil {
+		s.codec = wire.NewCodec()
+	}
 	s.workers = startWorkers()
 	s.gate = newGate(c.Reader.Ping, c.Logger, c.Observer)
 	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(slog.DiscardHandler) // failures are reported by supervise
 	}))
-	s.users = newDirectory(s.actors.Root, s.props("user", func() actor.Actor { return &userShell{system: s} }))
-	s.clients = newDirectory(s.actors.Root, s.props("client", func() actor.Actor { return &clientShell{system: s} }))
+	s.users = newDirectory(s.actors.Root, s.props("user", func() actor.Actor { return &userShell{system: s} }), s.admits())
+	s.clients = newDirectory(s.actors.Root, s.props("client", func() actor.Actor { return &clientShell{system: s} }), s.admits())
 	s.userLoads = newCollector(maxBatch, s.loadUsers)
 	s.clientLooks = newCollector(maxBatch, s.lookUpClients)
 	s.journal = s.startJournal()
@@ -204,12 +212,21 @@ func (s *System) ReportEnded(ctx context.Context, c messages.ReportEnded) messag
 // command puts do to the user's actor and waits for the answer. When ctx ends
 // first the answer is CodeOutcomeUnknown: what was being committed goes on.
 func (s *System) command(ctx context.Context, u messages.UserID, do any) messages.Answer {
+	if s.config.Placement != nil {
+		return s.commandAnywhere(ctx, u, do)
+	}
+	return s.commandHere(ctx, u, do)
+}
+
+func (s *System) commandHere(ctx context.Context, u messages.UserID, do any) messages.Answer {
 	if !s.enter() {
 		return messages.Answer{Code: messages.CodeUnavailable}
 	}
 	defer s.asks.Done()
 	a := newAsk[messages.Answer]()
-	s.users.send(u.UUID, user.Command{Asker: a, Do: do})
+	if !s.users.send(u.UUID, user.Command{Asker: a, Do: do}) {
+		return messages.Answer{Code: notHere}
+	}
 	select {
 	case answer := <-a.ch:
 		return answer
@@ -222,12 +239,21 @@ func (s *System) command(ctx context.Context, u messages.UserID, do any) message
 // Availability says whether a client can be called now, from the claim itself:
 // after a start was acknowledged nobody is told that the client is available.
 func (s *System) Availability(ctx context.Context, c messages.ClientID) messages.Availability {
+	if s.config.Placement != nil {
+		return s.availabilityAnywhere(ctx, c)
+	}
+	return s.availabilityHere(ctx, c)
+}
+
+func (s *System) availabilityHere(ctx context.Context, c messages.ClientID) messages.Availability {
 	if !s.enter() {
 		return messages.Availability{Code: messages.CodeUnavailable}
 	}
 	defer s.asks.Done()
 	a := newAsk[messages.Availability]()
-	s.clients.send(c.UUID, client.Check{Asker: a})
+	if !s.clients.send(c.UUID, client.Check{Asker: a}) {
+		return messages.Availability{Code: notHere}
+	}
 	select {
 	case answer := <-a.ch:
 		return answer
@@ -239,6 +265,9 @@ func (s *System) Availability(ctx context.Context, c messages.ClientID) messages
 
 // ForgetClient drops what is remembered of a client that was deleted.
 func (s *System) ForgetClient(c messages.ClientID) {
+	if s.config.Placement != nil {
+		s.tell(c.UUID, wire.Forget{Client: c})
+	}
 	s.clients.sendIfAwake(c.UUID, client.Forget{})
 }
 

@@ -15,6 +15,7 @@ type userShell struct {
 	state       user.State
 	incarnation uint32 // of this shell, for reads that come back
 	handling    any    // the message under way, for the case of a panic
+	leaving     bool   // it is to live elsewhere
 }
 
 // start begins a life where the store is, or by waiting for what an earlier
@@ -22,7 +23,9 @@ type userShell struct {
 func (s *userShell) start(self *actor.PID) {
 	id, p := s.system.users.whoIs(self)
 	s.place, s.incarnation = p, s.system.incarnations.Add(1)
-	s.state = user.State{User: messages.UserID{UUID: id}, Shared: s.system.config.Shared}
+	s.state = user.State{
+		User: messages.UserID{UUID: id}, Shared: s.system.config.Shared, Distant: s.system.config.Placement != nil,
+	}
 	if p.writing {
 		s.state = s.state.Recover()
 	}
@@ -65,8 +68,21 @@ func (s *userShell) handle(ctx actor.Context, m any) {
 		if m.incarnation == s.incarnation {
 			s.step(m.message)
 		}
+	case leave:
+		s.leaving = true
 	default:
 		s.step(m)
+	}
+	if s.leaving {
+		s.leave(ctx)
+	}
+}
+
+// leave stops the actor as soon as nothing that it began is under way.
+func (s *userShell) leave(ctx actor.Context) {
+	s.step(user.Leave{Answer: messages.Answer{Code: notHere}})
+	if s.state.AtRest() && s.system.users.vacate(s.state.User.UUID, s.place) {
+		ctx.Stop(ctx.Self())
 	}
 }
 
@@ -86,9 +102,12 @@ func (s *userShell) carryOut(e user.Effect) {
 		s.place.writing = true
 		s.system.journal.send(entry{write: e.Write, to: s.place})
 	case user.Reply:
-		e.To.(*ask[messages.Answer]).answer(e.Answer)
+		if !e.Stored && !s.system.believes() {
+			e.Answer = messages.Answer{Code: notHere}
+		}
+		mustReply(e.To, e.Answer)
 	case user.ToClient:
-		s.system.clients.send(e.Client.UUID, e.Message)
+		s.system.toClient(e.Client, e.Message)
 	}
 }
 
@@ -100,8 +119,8 @@ func (s *userShell) abandon() {
 		askers = append(askers, c.Asker)
 	}
 	for _, a := range askers {
-		if a, ok := a.(*ask[messages.Answer]); ok {
-			a.answer(messages.Answer{Code: messages.CodeOutcomeUnknown})
+		if a != nil {
+			reply(a, messages.Answer{Code: messages.CodeOutcomeUnknown})
 		}
 	}
 	for _, q := range questions {

@@ -20,7 +20,7 @@ func granted(body []byte, asked change) (Call, error) {
 	}
 	call := out.Call
 	switch {
-	case call.ID == "" || call.Token < 1:
+	case call.ID == "" || call.Token < 1 || call.UserID == "" || call.ClientID == "":
 		return Call{}, strange("It names no call.")
 	case differs(asked.UserID, call.UserID), differs(asked.ClientID, call.ClientID),
 		differs(asked.CallID, call.ID), asked.Token != 0 && asked.Token != call.Token:

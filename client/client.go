@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -38,7 +39,9 @@ type request struct {
 type change struct {
 	Action       string `json:"action,omitempty"`
 	UserID       string `json:"user_id,omitempty"`
+	UserEmail    string `json:"user_email,omitempty"`
 	ClientID     string `json:"client_id,omitempty"`
+	ClientPhone  string `json:"client_phone,omitempty"`
 	CallID       string `json:"call_id,omitempty"`
 	Token        int64  `json:"token,omitempty"`
 	LeaseSeconds int64  `json:"lease_seconds,omitempty"`
@@ -59,14 +62,16 @@ type startOptions struct {
 // day, rounded up to whole seconds. Without it, a start has the server's default
 // (two hours), and a hold 30 seconds.
 func Lease(d time.Duration) StartOption {
-	return func(o *startOptions) { o.lease = d.Truncate(time.Second) + roundUp(d) }
+	return func(o *startOptions) { o.lease = time.Duration(wholeSeconds(d)) * time.Second }
 }
 
-func roundUp(d time.Duration) time.Duration {
+// wholeSeconds is d in seconds, rounded up.
+func wholeSeconds(d time.Duration) int64 {
+	seconds := int64(d / time.Second)
 	if d%time.Second > 0 {
-		return time.Second
+		seconds++
 	}
-	return 0
+	return seconds
 }
 
 // IdempotencyKey names the start, with one to 255 printable ASCII characters:
@@ -82,15 +87,16 @@ func IdempotencyKey(key string) StartOption {
 }
 
 func started(opts []StartOption) startOptions {
-	var o startOptions
+	o := startOptions{key: rand.Text()}
 	for _, opt := range opts {
 		opt(&o)
 	}
 	return o
 }
 
-// Start claims client for user, by their ids: user begins to call client. An
-// empty user is the one that the token belongs to, which an API key is not.
+// Start claims client for user: user begins to call client. They are ids, or
+// [Email] and [Phone]. An empty user is the one that the token belongs to, which
+// an API key is not.
 //
 // Errors: [CodeClientBeingCalled] with who does, [CodeUserOnCall] with the call,
 // [CodeUserNotFound], [CodeClientNotFound], and those of every request. With
@@ -105,21 +111,26 @@ func (c *Client) Start(ctx context.Context, user, client string, opts ...StartOp
 // start also returns when the request was sent first: the lease cannot have
 // begun before.
 func (c *Client) start(ctx context.Context, user, client string, o startOptions) (Call, moment, error) {
-	switch {
-	case !o.named:
-		o.key = rand.Text()
-	case o.key == "" || len(o.key) > maxKey || !printable(o.key):
+	if o.key == "" || len(o.key) > maxKey || !printable(o.key) {
 		return Call{}, moment{}, badRequest("The idempotency key must be one to %d printable ASCII characters.", maxKey)
 	}
-	in := change{UserID: user, ClientID: client, LeaseSeconds: int64(o.lease / time.Second)}
+	in, err := whom(user, client)
+	if err != nil {
+		return Call{}, moment{}, err
+	}
+	in.LeaseSeconds = wholeSeconds(o.lease)
 	sent := c.now()
 	call, err := c.call(ctx, "start", in, o.key)
 	if err != nil {
-		e := *asError(err)
-		e.IdempotencyKey = o.key
-		return Call{}, sent, &e
+		return Call{}, sent, withKey(err, o.key)
 	}
 	return call, sent, nil
+}
+
+func withKey(err error, key string) error {
+	e := *asError(err)
+	e.IdempotencyKey = key
+	return &e
 }
 
 // Renew lets a call go on for lease from now; zero: as long as when it was
@@ -134,8 +145,7 @@ func (c *Client) Renew(ctx context.Context, call Call, lease time.Duration) (Cal
 }
 
 func renewal(call Call, lease time.Duration) change {
-	o := started([]StartOption{Lease(lease)})
-	return change{UserID: call.UserID, CallID: call.ID, Token: call.Token, LeaseSeconds: int64(o.lease / time.Second)}
+	return change{UserID: call.UserID, CallID: call.ID, Token: call.Token, LeaseSeconds: wholeSeconds(lease)}
 }
 
 // End ends a call. Ending one that is over already is no error, so it can be
@@ -154,12 +164,15 @@ func (c *Client) End(ctx context.Context, call Call, outcome Outcome) error {
 	return ended(body)
 }
 
-// Availability says whether client can be called now, from the claim itself:
-// after a start was acknowledged nobody is told that the client is available.
+// Availability says whether client, an id, can be called now, from the claim
+// itself: after a start was acknowledged nobody is told that the client is available.
 // It may be out of date when it arrives; only a start decides.
 //
 // Errors: [CodeClientNotFound], and those of every request.
 func (c *Client) Availability(ctx context.Context, client string) (Availability, error) {
+	if strings.HasPrefix(client, phoneScheme) {
+		return Availability{}, badRequest("A client whose availability is asked for is named by id.")
+	}
 	r := newRequest("availability", change{ClientID: client}, "")
 	r.client = client
 	body, err := c.ask(ctx, r)

@@ -15,6 +15,8 @@
 //	outcome := dial(held.Context(), lead) // hangs up when the context ends
 //	err = held.End(context.WithoutCancel(ctx), client.Outcome{Disposition: outcome})
 //
+// Users and clients go by their ids in dibs, or by [Email] and [Phone].
+//
 // # Claims
 //
 // A call in progress is a claim on the client: nobody else gets it until it
@@ -37,14 +39,17 @@
 // however often it was sent; renewals need none, because they name the call and
 // its token. One attempt has a third of the time that is left, so a deadline
 // should leave room for some. An answer that is not what was asked for counts as
-// none ([CodeInternal]): it may be of something that stands before dibs. Errors are of type [*Error] and match a [Code]:
+// none ([CodeInternal]): it may be of something that stands before dibs. Errors are
+// of type [*Error] and match a [Code]:
 //
 //	errors.Is(err, client.CodeUserOnCall)
 //
 // [CodeOutcomeUnknown] means that the answer did not come in time: the call may
 // have been started or not. If it was, it ends by its lease, which for a
 // [Client.Start] without [Lease] is two hours. A start with the same key
-// ([Error.IdempotencyKey]) says what came of it.
+// ([Error.IdempotencyKey]) says what came of it. An error may match it beside
+// another code, when the last attempt was refused and an earlier one may not have
+// been.
 //
 // A Client is safe for concurrent use.
 package client

@@ -12,7 +12,8 @@ type Code string
 
 // The codes. A server newer than this package may have others.
 const (
-	// CodeBadRequest: an id is not a UUID, a text is too long, or the like.
+	// CodeBadRequest: an id is not a UUID, a text is too long, several clients have
+	// the number, or the like.
 	CodeBadRequest Code = "bad_request"
 	// CodeTooLarge: the request is larger than the server reads.
 	CodeTooLarge Code = "too_large"
@@ -24,9 +25,9 @@ const (
 	CodeNotFound Code = "not_found"
 	// CodeMethodNotAllowed: the address does not take this method.
 	CodeMethodNotAllowed Code = "method_not_allowed"
-	// CodeUserNotFound: no active user has this id.
+	// CodeUserNotFound: no active user has this id or address.
 	CodeUserNotFound Code = "user_not_found"
-	// CodeClientNotFound: no client has this id.
+	// CodeClientNotFound: no client has this id or number.
 	CodeClientNotFound Code = "client_not_found"
 	// CodeUserOnCall: the user is in a call already; [Error.Call] is that call.
 	CodeUserOnCall Code = "user_on_call"
@@ -77,6 +78,16 @@ func (c Code) temporary() bool {
 	return false
 }
 
+// decided reports whether the code is the server's answer to the request itself,
+// which it gives to every attempt with the same key.
+func (c Code) decided() bool {
+	switch c {
+	case CodeUserOnCall, CodeClientBeingCalled, CodeCallOver, CodeKeyReused:
+		return true
+	}
+	return false
+}
+
 // Error is why something was not done.
 type Error struct {
 	Code     Code
@@ -107,7 +118,8 @@ func (e *Error) Error() string {
 }
 
 // Unwrap returns the code, and what caused the error on this side, if anything:
-// the end of a context, a broken connection.
+// the end of a context, a broken connection. A refusal that leaves open what came
+// of an attempt before is [CodeOutcomeUnknown] as well.
 func (e *Error) Unwrap() []error {
 	if e.cause == nil {
 		return []error{e.Code}

@@ -49,6 +49,24 @@ func Example() {
 	// the call is over: context canceled
 }
 
+// A telephony server knows an address and a number, not ids.
+func ExampleClient_Start_names() {
+	server := newServer()
+	defer server.Close()
+	dibs, err := client.New(server.URL, client.APIKey("dibs_k_…"))
+	if err != nil {
+		panic(err)
+	}
+	defer dibs.Close()
+
+	call, err := dibs.Start(context.Background(), client.Email("ana@example.com"), client.Phone("(202) 555-0143"))
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(call.UserID == ana, call.ClientID == xenia)
+	// Output: true true
+}
+
 // A program that keeps the lease itself, because something else tells it whether
 // the call goes on.
 func ExampleClient_Renew() {

@@ -13,6 +13,9 @@ const (
 	// crashes blocks the client for that long.
 	DefaultHoldLease = 30 * time.Second
 
+	// renewMost is the longest between two renewals, however long the lease is: it
+	// is by a renewal that a holder learns that the claim was taken away.
+	renewMost = DefaultHoldLease / 3
 	// renewLeast is the shortest that an attempt to renew may take.
 	renewLeast = 200 * time.Millisecond
 	// clockEvery is how often the wall clock is looked at.
@@ -45,8 +48,9 @@ type Held struct {
 // [Client.Start].
 //
 // The claim counts as lost when the server says that the call is over (an
-// administrator ended it, the user began another call), or when nine tenths of
-// the lease have passed without a renewal; the last tenth is for hanging up. It
+// administrator ended it, the user began another call), which a holder learns
+// within ten seconds, or a third of a shorter lease; or when nine tenths of the
+// lease have passed without a renewal; the last tenth is for hanging up. It
 // is measured from before the request that set it was sent, so that it is never
 // later than the server's, and by two clocks: Go's own stands still while the
 // machine is suspended, the one on the wall does not. Then the context of the
@@ -69,7 +73,7 @@ func (c *Client) Hold(ctx context.Context, user, client string, opts ...StartOpt
 	// took many tries may leave little of the lease.
 	if o.named || sent.add(o.lease/3).left(c.now()) < 0 {
 		if call, sent, err = c.renewNow(ctx, call, o.lease); err != nil {
-			return nil, err
+			return nil, c.letGo(ctx, call, o, err)
 		}
 	}
 	h := &Held{client: c, lease: o.lease, call: call, ends: endOf(sent, o.lease), done: make(chan struct{})}
@@ -80,6 +84,17 @@ func (c *Client) Hold(ctx context.Context, user, client string, opts ...StartOpt
 	h.mu.Unlock()
 	go h.renew(sent)
 	return h, nil
+}
+
+// letGo is for a hold that fails after its start: nobody else knows of a claim
+// without a key of the caller's, so it is given back. It returns why.
+func (c *Client) letGo(ctx context.Context, call Call, o startOptions, why error) error {
+	if !o.named && !errors.Is(why, CodeCallOver) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endGrace)
+		defer cancel()
+		_ = c.End(ctx, call, Outcome{}) // else it ends by its lease
+	}
+	return withKey(why, o.key)
 }
 
 // endOf is when a holder stops to rely on a lease.
@@ -151,12 +166,12 @@ func (h *Held) End(ctx context.Context, outcome Outcome) error {
 	return nil
 }
 
-// renew renews the lease each time that a third of it has passed, until the
-// claim is ended or lost.
+// renew renews the lease each time that a third of it has passed, or ten seconds,
+// until the claim is ended or lost.
 func (h *Held) renew(sent moment) {
 	defer close(h.done)
 	defer h.stop()
-	next := sent.steady.Add(h.third())
+	next := sent.steady.Add(h.pause())
 	for failed := 0; sleepUntil(h.stopping, next); {
 		// Neither an attempt whose answer is lost nor a pause that the server asks
 		// for may cost more than a part of what is left.
@@ -164,7 +179,7 @@ func (h *Held) renew(sent moment) {
 		switch {
 		case err == nil:
 			h.renewed(call, sent)
-			failed, next = 0, sent.steady.Add(h.third())
+			failed, next = 0, sent.steady.Add(h.pause())
 		case errors.Is(err, CodeCallOver):
 			h.cancel(err)
 			return
@@ -177,9 +192,12 @@ func (h *Held) renew(sent moment) {
 	}
 }
 
-// third is a third of the lease, or a little less, so that programs that
-// started together do not renew together.
-func (h *Held) third() time.Duration { return h.lease/3 - rand.N(h.lease/15) }
+// pause is how long the next renewal may wait: a third of the lease, or a little
+// less, so that programs that started together do not renew together.
+func (h *Held) pause() time.Duration {
+	d := min(h.lease/3, renewMost)
+	return d - rand.N(d/5)
+}
 
 // left is how long the claim can be relied on.
 func (h *Held) left() time.Duration {

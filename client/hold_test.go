@@ -292,3 +292,48 @@ func TestEndWithAContextThatHasEnded(t *testing.T) {
 		}
 	})
 }
+
+// However long the lease is: a holder learns soon that the claim was taken away,
+// because somebody else may be calling.
+func TestHoldWithALongLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(1)
+		h := held(t, s, Lease(2*time.Hour))
+		time.Sleep(time.Hour) // fake clock
+		s.set(func(s *store) { s.expires = time.Time{} })
+		begin := time.Now()
+		<-h.Context().Done()
+		if took := time.Since(begin); took > 10*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		if err := h.End(t.Context(), Outcome{}); !errors.Is(err, CodeCallOver) {
+			t.Errorf("end: %v", err)
+		}
+	})
+}
+
+// A hold that fails behind its start gives the claim back, and says its key.
+func TestHoldThatFailsBehindItsStart(t *testing.T) {
+	for _, key := range []string{"", "mine"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStore(1)
+			s.down = true
+			s.waits = &Error{Code: CodeForbidden}
+			time.AfterFunc(20*time.Second, func() { s.set(func(s *store) { s.down = false }) })
+			opts := []StartOption{Lease(time.Hour)}
+			if key != "" {
+				opts = append(opts, IdempotencyKey(key))
+			} else {
+				opts[0] = Lease(30 * time.Second) // the start took most of it
+			}
+			_, err := (&Client{via: s}).Hold(t.Context(), "ana", "xenia", opts...)
+			var e *Error
+			if !errors.As(err, &e) || e.Code != CodeForbidden || e.IdempotencyKey == "" || (key != "" && e.IdempotencyKey != key) {
+				t.Fatalf("%v", err)
+			}
+			if s.starts != 1 || s.alive() != (key != "") { // with a key it may be somebody else's, too
+				t.Errorf("%d starts, alive %v", s.starts, s.alive())
+			}
+		})
+	}
+}

@@ -84,16 +84,26 @@ func (t *natsTransport) do(ctx context.Context, r *request) ([]byte, error) {
 	if r.key != "" {
 		msg.Header.Set("Idempotency-Key", r.key)
 	}
-	if deadline, ok := ctx.Deadline(); ok {
-		left := time.Until(deadline)
-		left = max(left-min(headRoom, left/2), time.Millisecond)
-		msg.Header.Set("Dibs-Timeout", left.Round(time.Millisecond).String())
-	}
+	setTimeout(ctx, msg)
 	before := t.nc.LastError()
 	answer, err := t.nc.RequestMsgWithContext(ctx, msg)
 	if err != nil {
 		return nil, t.failure(err, t.denied(before, `"`+msg.Subject+`"`))
 	}
+	return answered(answer)
+}
+
+// setTimeout tells the server how long its answer is waited for.
+func setTimeout(ctx context.Context, msg *nats.Msg) {
+	if deadline, ok := ctx.Deadline(); ok {
+		left := time.Until(deadline)
+		left = max(left-min(headRoom, left/2), time.Millisecond)
+		msg.Header.Set("Dibs-Timeout", left.Round(time.Millisecond).String())
+	}
+}
+
+// answered is the body of an answer, or what it refuses.
+func answered(answer *nats.Msg) ([]byte, error) {
 	if answer.Header.Get("Nats-Service-Error") == "" {
 		return answer.Data, nil
 	}

@@ -3,7 +3,6 @@ package client_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -13,14 +12,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/dibs-calls/dibs/client"
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/dibs-calls/dibs/transport/natsapi"
-	"github.com/dibs-calls/dibs/transport/natsapi/natstest"
 )
 
 // engine is one client, over NATS.
@@ -29,6 +26,17 @@ type engine struct {
 	call *messages.Call
 	keys []*messages.Key
 	fail messages.Code // of the next start
+	live []messages.LiveCall
+	hush messages.Code // what a question for live is refused with
+}
+
+func (e *engine) CallsInProgress(context.Context) ([]messages.LiveCall, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.hush != "" {
+		return nil, &messages.Error{Code: e.hush}
+	}
+	return e.live, nil
 }
 
 func (e *engine) StartCall(_ context.Context, cmd messages.StartCall) messages.Answer {
@@ -97,10 +105,13 @@ func freeAddress(t *testing.T) string {
 
 func openBusAt(t *testing.T, dir, address string) *natsapi.Bus {
 	t.Helper()
-	bus, err := natsapi.Open(t.Context(), natsapi.Config{
-		Embedded: natsapi.EmbeddedConfig{Dir: dir, Listen: address},
-		Metrics:  prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
-	})
+	return openBusOf(t, natsapi.Config{Embedded: natsapi.EmbeddedConfig{Dir: dir, Listen: address}})
+}
+
+func openBusOf(t *testing.T, cfg natsapi.Config) *natsapi.Bus {
+	t.Helper()
+	cfg.Metrics, cfg.Log = prometheus.NewRegistry(), slog.New(slog.DiscardHandler)
+	bus, err := natsapi.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,14 +119,29 @@ func openBusAt(t *testing.T, dir, address string) *natsapi.Bus {
 	return bus
 }
 
-func connect(t *testing.T, address string) *nats.Conn {
+func connect(t *testing.T, address string, opts ...nats.Option) *nats.Conn {
 	t.Helper()
-	nc, err := nats.Connect(address, nats.CustomInboxPrefix("_INBOX_dialer"), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
+	nc, err := nats.Connect(address, append(opts, nats.CustomInboxPrefix("_INBOX_dialer"), nats.MaxReconnects(-1),
+		nats.ReconnectWait(10*time.Millisecond))...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
 	return nc
+}
+
+// serve has a service answer over a bus.
+func serve(t *testing.T, bus *natsapi.Bus, e *engine) *natsapi.Service {
+	t.Helper()
+	service, err := bus.NewService(natsapi.ServiceConfig{Calls: e, People: e, InProgress: e})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := service.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, service.Stop) })
+	return service
 }
 
 // until waits for a condition.
@@ -149,14 +175,7 @@ func TestOverNATS(t *testing.T) {
 		t.Errorf("before anybody answers: %v", err)
 	}
 	e := &engine{fail: messages.CodeOutcomeUnknown}
-	service, err := bus.NewService(natsapi.ServiceConfig{Calls: e, People: e})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := service.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { stop(t, service.Stop) })
+	serve(t, bus, e)
 
 	held, err := dibs.Hold(t.Context(), ana, xenia)
 	if err != nil || held.Call().Token != 1 || held.Call().ClientID != xenia {
@@ -202,113 +221,6 @@ func TestOverNATSOptions(t *testing.T) {
 			t.Errorf("%s is taken", what)
 		}
 	}
-}
-
-// events reads n events and returns them a line each, with the position behind
-// the last.
-func events(t *testing.T, dibs *client.Client, n int, opts ...client.WatchOption) (lines []string, position string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	for e, err := range dibs.Watch(ctx, opts...) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		position = e.Position
-		lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s %s", e.Type, e.User.LastName)))
-		if len(lines) == n {
-			return lines, position
-		}
-	}
-	t.Fatalf("only %v came", lines)
-	return nil, ""
-}
-
-// Over NATS a reader goes on where it was, and is told if it cannot.
-func TestWatchOverNATS(t *testing.T) {
-	dir := t.TempDir()
-	bus, nc := openBus(t, dir)
-	outbox := &natstest.Outbox{}
-	publisher, err := bus.NewPublisher(outbox)
-	if err != nil {
-		t.Fatal(err)
-	}
-	publisher.Start()
-	t.Cleanup(func() { stop(t, publisher.Stop) })
-	dibs, err := client.OverNATS(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	publish := func(events ...messages.Event) {
-		t.Helper()
-		outbox.Add(events...)
-		publisher.Wake()
-		for outbox.Len() > 0 {
-			<-time.After(time.Millisecond)
-		}
-	}
-	publish(natstest.Started(1, 0)) // before anybody watches
-	// A position that is not of this stream: begin now, and say so.
-	watching := make(chan struct{})
-	go func() {
-		<-watching
-		publish(natstest.Started(2, 0), natstest.Ended(2, 0))
-	}()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	var got []string
-	position := ""
-	for e, err := range dibs.Watch(ctx, client.After("other:1")) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if e.Type == client.Missed {
-			close(watching)
-		}
-		got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s %s", e.Type, e.User.LastName, e.Reason)))
-		if position = e.Position; e.Type == client.CallEnded {
-			break
-		}
-	}
-	if s := strings.Join(got, ", "); s != "missed, call.started Ruiz 2, call.ended Ruiz 2 completed" {
-		t.Errorf("got %s", s)
-	}
-	publish(natstest.Started(3, 0)) // while nobody watches
-	lines, position := events(t, dibs, 1, client.After(position))
-	if lines[0] != "call.started Ruiz 3" {
-		t.Errorf("resumed with %v", lines)
-	}
-	// A refusal, and what cannot be understood.
-	js, err := nc.JetStream()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, body := range []string{"nonsense", `{"specversion":"1.0","type":"call.refused","data":{"refusal":{"code":"client_being_called","call_ref":"leg-9","caller":{"name":"Ana"}}}}`} {
-		if _, err := js.Publish("dibs.events.call.refused."+uuid.NewString()+"."+uuid.NewString(), []byte(body)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for e, err := range dibs.Watch(ctx, client.After(position)) {
-		if err != nil || e.Type != client.CallRefused || e.Refusal.CallRef != "leg-9" || e.Refusal.Code != client.CodeClientBeingCalled || e.Refusal.Caller.Name != "Ana" {
-			t.Errorf("%+v, %v", e, err)
-		}
-		break
-	}
-	// Events that are gone.
-	if err := js.PurgeStream("DIBS_EVENTS"); err != nil {
-		t.Fatal(err)
-	}
-	if lines, _ := events(t, dibs, 1, client.After(position)); lines[0] != "missed" {
-		t.Errorf("after a purge: %v", lines)
-	}
-	// A connection that was closed is not waited for.
-	nc.Close()
-	for _, err := range dibs.Watch(ctx) {
-		if errors.Is(err, nats.ErrConnectionClosed) {
-			return
-		}
-	}
-	t.Error("watching over a closed connection ends in silence")
 }
 
 // What was asked while NATS was away, and given up, is not carried out when it is
@@ -371,67 +283,4 @@ func relayTo(l net.Listener, address string) {
 	defer func() { _ = to.Close() }()
 	go func() { _, _ = io.Copy(to, from); _ = to.Close() }()
 	_, _ = io.Copy(from, to)
-}
-
-// A connection that is lost in the middle of watching: the reader is told, and
-// misses nothing. It may stop at any event, that one included.
-func TestWatchOverALostConnection(t *testing.T) {
-	dir, address := t.TempDir(), freeAddress(t)
-	bus := openBusAt(t, dir, address)
-	dibs, err := client.OverNATS(connect(t, address))
-	if err != nil {
-		t.Fatal(err)
-	}
-	publish := func(name string) {
-		t.Helper()
-		js, err := connect(t, address).JetStream()
-		if err != nil {
-			t.Fatal(err)
-		}
-		body := fmt.Sprintf(`{"specversion":"1.0","type":"call.started","data":{"user":{"last_name":%q}}}`, name)
-		if _, err := js.Publish("dibs.events.call.started."+uuid.NewString()+"."+uuid.NewString(), []byte(body)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	var got []string
-	for e, err := range dibs.Watch(ctx, client.After("other:1")) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s", e.Type, e.User.LastName)))
-		switch {
-		case e.Type == client.Missed: // it watches
-			publish("one")
-		case e.Type == client.CallStarted && e.User.LastName == "one":
-			stop(t, bus.Close)
-		case e.Stale:
-			bus = openBusAt(t, dir, address)
-			publish("two") // before it watches again
-		}
-		if e.User.LastName == "two" {
-			break
-		}
-	}
-	if s := strings.Join(got, ", "); s != "missed, call.started one, stale, stale, call.started two" {
-		t.Errorf("got %s", s)
-	}
-	for e, err := range dibs.Watch(ctx, client.After("other:1")) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		switch {
-		case e.Type == client.Missed:
-			stop(t, bus.Close)
-		case e.Stale:
-			bus = openBusAt(t, dir, address)
-		}
-		if e.Type == client.Stale && !e.Stale {
-			break // though nothing comes behind it
-		}
-	}
-	if ctx.Err() != nil {
-		t.Error("it went on when the reader had enough")
-	}
 }

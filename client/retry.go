@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 )
@@ -37,7 +38,7 @@ func (c *Client) ask(ctx context.Context, r *request) ([]byte, error) {
 		}
 		e := asError(err)
 		if !e.temporary() {
-			return nil, e
+			return nil, refused(e, doubt)
 		}
 		if e.Code == CodeOutcomeUnknown {
 			doubt = e
@@ -63,6 +64,18 @@ func (c *Client) attempt(ctx context.Context, r *request, limit time.Duration) (
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return c.via.do(ctx, r)
+}
+
+// refused is the error of a request that was refused at last. If an attempt before
+// may have been carried out and the refusal does not say that it was not (the
+// key was revoked in between, a proxy is broken), both are said.
+func refused(e, doubt *Error) *Error {
+	if doubt == nil || e.Code.decided() {
+		return e
+	}
+	both := *e
+	both.cause = errors.Join(e.cause, doubt)
+	return &both
 }
 
 // gaveUp is the error of a request that was tried until ctx ended or would have.

@@ -263,3 +263,23 @@ func TestHTTPConnections(t *testing.T) {
 		}
 	}
 }
+
+// A refusal that does not say what came of the attempt before leaves that open.
+func TestRefusedAfterALostAnswer(t *testing.T) {
+	for _, tt := range []struct {
+		last Code
+		open bool
+	}{
+		{CodeUnauthenticated, true}, {CodeForbidden, true}, {CodeInternal, true}, {CodeNotFound, true}, {CodeClientNotFound, true},
+		// The server says this of the key, so of every attempt.
+		{CodeUserOnCall, false}, {CodeClientBeingCalled, false}, {CodeKeyReused, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &script{says: []any{&Error{Code: CodeOutcomeUnknown}, &Error{Code: tt.last}}}
+			_, err := (&Client{via: s}).Start(t.Context(), "u", "x")
+			if !errors.Is(err, tt.last) || errors.Is(err, CodeOutcomeUnknown) != tt.open {
+				t.Errorf("%s: %v", tt.last, err)
+			}
+		})
+	}
+}

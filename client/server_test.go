@@ -58,13 +58,21 @@ func (s *fakeServer) change(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		Action   string
 		UserID   string `json:"user_id"`
+		Email    string `json:"user_email"`
 		ClientID string `json:"client_id"`
+		Phone    string `json:"client_phone"`
 		Token    int64
 		Lease    int64 `json:"lease_seconds"`
 	}
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 		reply(w, http.StatusBadRequest, map[string]any{"error": err.Error(), "code": "bad_request"})
 		return
+	}
+	if in.Email != "" {
+		in.UserID = ana
+	}
+	if in.Phone != "" {
+		in.ClientID = xenia
 	}
 	switch {
 	case in.Action == "start_call" && s.call != nil:

@@ -22,10 +22,11 @@ const (
 	// one stands in the way of: hang up. Over NATS only.
 	CallRefused EventType = "call.refused"
 	// Snapshot: Calls is all calls in progress. What was known before is
-	// forgotten. Over HTTP only: first, and whenever events were missed.
+	// forgotten. It comes first, and whenever events were missed, or may have been.
 	Snapshot EventType = "snapshot"
-	// Missed: events were missed, or there is no telling. Over NATS only, which
-	// has no snapshots: ask for what matters with [Client.Availability].
+	// Missed comes in place of a snapshot over NATS where we may not ask for one
+	// (dibs.rpc.status): what was known before is worth nothing. Ask for what
+	// matters with [Client.Availability].
 	Missed EventType = "missed"
 	// Stale: from now on events may come late (Event.Stale), or no longer.
 	Stale EventType = "stale"
@@ -95,19 +96,25 @@ type WatchOption func(*watchOptions)
 type watchOptions struct{ after string }
 
 // After goes on behind [Event.Position] of an event that was brought before, by
-// this or another process, over the same transport. If the server cannot, the
-// first event is a [Snapshot] or says [Missed].
+// this or another process, over the same transport. If that cannot be done without
+// missing something, the first event is a [Snapshot].
 func After(position string) WatchOption { return func(o *watchOptions) { o.after = position } }
 
 // Watch brings who begins and ends calls, as it happens, at least once and in
-// order for one client. Over HTTP it begins with a [Snapshot], over NATS with
-// what happens from now on.
+// order for one client. It begins with a [Snapshot].
 //
-// It connects again by itself and goes on where it was; while it cannot, it
-// says [Stale] once. The sequence ends when ctx does, or with an error that
-// trying again would not cure: [CodeUnauthenticated], [CodeForbidden], and before
-// anything was ever followed [CodeNotFound]. Later that is a server that is being
-// replaced, and so is [CodeInternal] at any time.
+// It connects again by itself and goes on where it was, if that is certain to miss
+// nothing, and else with a snapshot: the events are not there any more, or the
+// server, or the stream, is another one. While it cannot, it says [Stale] once.
+// Over NATS, what comes behind a snapshot may be older than it: the end of a call
+// that the snapshot does not have, a start of one that it has, or both. Who
+// applies them by [Call.ID] arrives at what is true. Refusals ([CallRefused]) are
+// in no snapshot.
+//
+// The sequence ends when ctx does, or with an error that trying again would not
+// cure: [CodeUnauthenticated], [CodeForbidden], and before anything was ever
+// followed [CodeNotFound]. Later that is a server that is being replaced, and so is
+// [CodeInternal] at any time.
 //
 //	for event, err := range dibs.Watch(ctx) {
 //		if err != nil {

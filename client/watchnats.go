@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"strconv"
 	"strings"
 	"time"
@@ -24,8 +25,13 @@ const (
 )
 
 // watch follows the event stream with a consumer that nobody acknowledges and
-// the server forgets. A position is the stream's incarnation and a sequence
-// number of it.
+// the server forgets.
+//
+// It goes on behind a position only if the very event that came last is still
+// there, which it is not in a stream that was made anew, that lost its end, or
+// that has thrown away what would have come next. Else it begins at the end of
+// the stream, with a snapshot that was read after that: what happened before is
+// in the snapshot, what happens after comes from the stream.
 func (t *natsTransport) watch(ctx context.Context, after string, ready func(position string) bool, take func(Event) bool) error {
 	before := t.nc.LastError()
 	// The library waits in silence while the connection is down. The reader is to
@@ -44,51 +50,78 @@ func (t *natsTransport) watch(ctx context.Context, after string, ready func(posi
 		case <-ctx.Done():
 		}
 	}()
-	f, err := t.follow(ctx, after)
-	if err != nil {
-		return t.streamError(err, before)
-	}
-	if f.missed && !take(Event{Type: Missed, Position: f.position(f.seen)}) {
-		return errEnough
-	}
-	messages, err := f.consumer.Messages(jetstream.PullHeartbeat(heartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(true))
-	if err != nil {
-		return t.streamError(err, before)
-	}
-	defer messages.Stop()
-	defer context.AfterFunc(ctx, messages.Stop)()
-	if !ready(f.position(f.seen)) {
-		return errEnough
-	}
 	for {
-		msg, err := messages.Next()
+		f, err := t.follow(ctx, after)
 		if err != nil {
 			return t.streamError(err, before)
 		}
-		meta, err := msg.Metadata()
-		if err != nil {
-			return lost(err)
+		if f.anew {
+			picture, err := t.snapshot(ctx)
+			if err != nil {
+				return err
+			}
+			if picture.Position = f.position(); !take(picture) {
+				return errEnough
+			}
 		}
-		if f.delivered++; meta.Sequence.Consumer != f.delivered {
-			return lost(fmt.Errorf("delivery %d came instead of %d", meta.Sequence.Consumer, f.delivered))
-		}
-		if !f.take(msg, meta.Sequence.Stream, take) {
+		if !ready(f.position()) {
 			return errEnough
 		}
+		err = f.run(ctx, take)
+		switch {
+		case errors.Is(err, errEnough):
+			return err
+		case !errors.Is(err, errGap):
+			return t.streamError(err, before)
+		}
+		after = "" // what was here is not what was read: from the end, with a snapshot
 	}
 }
 
-// follower is one consumer of the stream.
+var errGap = errors.New("events are missing")
+
+// follower is one consumer of the stream. It belongs to the goroutine that reads.
 type follower struct {
 	consumer  jetstream.Consumer
-	epoch     string
-	seen      uint64 // stream sequence of the last message
-	delivered uint64
-	missed    bool // events between the position asked for and this
+	epoch     string        // of the stream
+	seen      uint64        // stream sequence of the last message
+	mark      string        // of the last message; empty: it is not known
+	delivered uint64        // messages of this consumer
+	first     jetstream.Msg // came behind seen already, and was not brought yet; nil: none
+	anew      bool          // it does not go on where the reader was
 }
 
-func (f *follower) position(seq uint64) string { return f.epoch + ":" + strconv.FormatUint(seq, 10) }
+// position is the incarnation of the stream, a sequence number of it, and a mark
+// of the message there.
+func (f *follower) position() string {
+	return f.epoch + ":" + strconv.FormatUint(f.seen, 10) + ":" + f.mark
+}
 
+// behind reads a position; false: there is no going on from it in this stream.
+func (f *follower) behind(position string, state jetstream.StreamState) (seq uint64, mark string, ok bool) {
+	rest, ok := strings.CutPrefix(position, f.epoch+":")
+	if !ok {
+		return 0, "", false
+	}
+	number, mark, _ := strings.Cut(rest, ":")
+	seq, err := strconv.ParseUint(number, 10, 64)
+	switch {
+	case err != nil:
+		return 0, "", false
+	case seq == 0: // nothing had ever happened
+		return 0, "", state.FirstSeq <= 1
+	}
+	return seq, mark, mark != "" && seq >= state.FirstSeq && seq <= state.LastSeq
+}
+
+// markOf tells apart what a stream had under one number.
+func markOf(msg jetstream.Msg) string {
+	h := fnv.New64a()
+	_, _ = h.Write(msg.Data())
+	return strconv.FormatUint(h.Sum64(), 36)
+}
+
+// follow makes a consumer behind a position, or at the end of the stream.
 func (t *natsTransport) follow(ctx context.Context, after string) (*follower, error) {
 	ctx, cancel := context.WithTimeout(ctx, setUpTimeout)
 	defer cancel()
@@ -97,50 +130,104 @@ func (t *natsTransport) follow(ctx context.Context, after string) (*follower, er
 		return nil, err
 	}
 	info := stream.CachedInfo()
-	f := &follower{epoch: strconv.FormatInt(info.Created.UnixNano(), 36), seen: info.State.LastSeq}
-	if after != "" {
-		seq, known := f.sequence(after)
-		f.missed = !known || seq > info.State.LastSeq || seq+1 < info.State.FirstSeq
-		if !f.missed {
-			f.seen = seq
+	f := &follower{epoch: strconv.FormatInt(info.Created.UnixNano(), 36)}
+	if seq, mark, ok := f.behind(after, info.State); ok {
+		if err := f.attach(ctx, stream, seq); err != nil || f.mark == mark {
+			return f, err
 		}
 	}
-	f.consumer, err = stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: f.seen + 1,
-		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: forgetReader,
-	})
-	return f, err
+	f.anew = true
+	return f, f.attach(ctx, stream, info.State.LastSeq)
 }
 
-// sequence reads a position; false: it is not one of this stream.
-func (f *follower) sequence(position string) (uint64, bool) {
-	number, ok := strings.CutPrefix(position, f.epoch+":")
-	if !ok {
-		return 0, false
+// attach makes a consumer that begins with the message at seq, and looks at it.
+func (f *follower) attach(ctx context.Context, stream jetstream.Stream, seq uint64) (err error) {
+	f.seen, f.mark, f.first, f.delivered = seq, "", nil, 0
+	f.consumer, err = stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(1, seq),
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: forgetReader,
+	})
+	if err != nil || seq == 0 || f.consumer.CachedInfo().NumPending == 0 {
+		return err // nothing is there, or it is gone
 	}
-	seq, err := strconv.ParseUint(number, 10, 64)
-	return seq, err == nil
+	msg, err := f.consumer.Next(jetstream.FetchContext(ctx))
+	if err != nil {
+		return err
+	}
+	at, err := f.next(msg)
+	if err != nil {
+		return err
+	}
+	if at == seq {
+		f.mark = markOf(msg)
+	} else {
+		f.first = msg
+	}
+	return nil
+}
+
+// next is the place of a message, which must be the one behind the last that was
+// delivered.
+func (f *follower) next(msg jetstream.Msg) (seq uint64, err error) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return 0, lost(err)
+	}
+	if f.delivered++; meta.Sequence.Consumer != f.delivered {
+		return 0, lost(fmt.Errorf("delivery %d came instead of %d", meta.Sequence.Consumer, f.delivered))
+	}
+	return meta.Sequence.Stream, nil
+}
+
+// run brings events until something is wrong.
+func (f *follower) run(ctx context.Context, take func(Event) bool) error {
+	if f.first != nil {
+		meta, err := f.first.Metadata()
+		if err != nil {
+			return lost(err)
+		}
+		if err := f.take(f.first, meta.Sequence.Stream, take); err != nil {
+			return err
+		}
+	}
+	messages, err := f.consumer.Messages(jetstream.PullHeartbeat(heartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(true))
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	defer context.AfterFunc(ctx, messages.Stop)()
+	for {
+		msg, err := messages.Next()
+		if err != nil {
+			return err
+		}
+		seq, err := f.next(msg)
+		if err != nil {
+			return err
+		}
+		if err := f.take(msg, seq, take); err != nil {
+			return err
+		}
+	}
 }
 
 // take brings one message. What cannot be understood is left out.
-func (f *follower) take(msg jetstream.Msg, seq uint64, take func(Event) bool) bool {
-	gap := seq != f.seen+1
-	f.seen = seq
-	if gap && !take(Event{Type: Missed, Position: f.position(seq - 1)}) {
-		return false
+func (f *follower) take(msg jetstream.Msg, seq uint64, take func(Event) bool) error {
+	if seq != f.seen+1 {
+		return errGap
 	}
-	var envelope struct {
-		Type EventType
-		Data eventData
-	}
-	if json.Unmarshal(msg.Data(), &envelope) != nil {
-		return true
+	f.seen, f.mark = seq, markOf(msg)
+	envelope, ok := understood(msg.Data())
+	if !ok {
+		return nil
 	}
 	switch envelope.Type {
 	case CallStarted, CallEnded, CallRefused:
-		return take(envelope.Data.event(envelope.Type, f.position(seq)))
+		if !take(envelope.Data.event(envelope.Type, f.position())) {
+			return errEnough
+		}
 	}
-	return true
+	return nil
 }
 
 // streamError says whether it is worth trying again.
@@ -153,4 +240,15 @@ func (t *natsTransport) streamError(err, before error) *Error {
 		return &Error{Code: CodeForbidden, Sentence: "The NATS server does not let this user read events.", cause: denied}
 	}
 	return unreachable(err)
+}
+
+// envelope is what Watch reads of a CloudEvent.
+type envelope struct {
+	Type EventType
+	Data eventData
+}
+
+func understood(body []byte) (e envelope, ok bool) {
+	err := json.Unmarshal(body, &e)
+	return e, err == nil
 }

@@ -102,12 +102,30 @@ type benchServer struct {
 	token string
 }
 
+// benchOptions are what a server of these benchmarks is made of.
+type benchOptions struct {
+	users *benchTruth
+	truth live.Truth       // who the model asks; benchTruth unless changed
+	store httpapi.Store    // who the API asks; oneUser unless changed
+	now   func() time.Time // of the API
+}
+
 func newBenchServer(tb testing.TB) *benchServer {
+	tb.Helper()
+	return newBenchServerOn(tb, func(*benchOptions) {})
+}
+
+func newBenchServerOn(tb testing.TB, change func(*benchOptions)) *benchServer {
 	tb.Helper()
 	registry, log := prometheus.NewRegistry(), slog.New(slog.DiscardHandler)
 	s := &benchServer{truth: newBenchTruth()}
+	token, digest := auth.NewSession()
+	s.token = token
+	o := benchOptions{users: s.truth, truth: s.truth, now: time.Now,
+		store: oneUser{digest: digest, who: messages.Principal{User: s.truth.users[0].User}}}
+	change(&o)
 	var err error
-	if s.model, err = live.New(live.Config{Truth: s.truth, Log: log, Metrics: registry, ReconcileEvery: time.Hour}); err != nil {
+	if s.model, err = live.New(live.Config{Truth: o.truth, Log: log, Metrics: registry, ReconcileEvery: time.Hour}); err != nil {
 		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -121,11 +139,9 @@ func newBenchServer(tb testing.TB) *benchServer {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	token, digest := auth.NewSession()
-	s.token = token
 	s.api, err = httpapi.New(httpapi.Config{
 		Calls: noCalls{}, Passwords: passwords, Metrics: registry, Log: log, Statuses: s.model, Live: s.model,
-		Store: oneUser{digest: digest, who: messages.Principal{User: s.truth.users[0].User}},
+		Store: o.store, Now: o.now,
 		Ready: func(context.Context) error { return nil }, MaxReaders: 20_000, MaxReadersEach: 20_000,
 	})
 	if err != nil {

@@ -43,8 +43,9 @@
 // at once, however long a backlog of old news takes to arrive. A start of that
 // backlog which the truth did not show is not shown either, but has the truth read
 // again, for it may have been committed a moment after. When the feed
-// missed something ([Sink.Reset]), every reader gets a fresh snapshot as well. A reader that cannot keep up is cut off; it never
-// holds up anybody, nor more memory than the ring that all readers share.
+// missed something ([Sink.Reset]), every reader gets a fresh snapshot as well. A
+// reader that cannot keep up is cut off; it never holds up anybody, nor more memory
+// than what all readers share: the ring, and a few snapshots.
 //
 // Locks. Model.mu guards the state and is held for microseconds; the ring of
 // frames has a lock of its own, taken inside it. Encoding and compression

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -144,6 +145,49 @@ func TestSlowReader(t *testing.T) {
 	if m.hub.bytes > 16<<10 {
 		t.Errorf("%d bytes are kept", m.hub.bytes)
 	}
+}
+
+// Slow readers hold on to a few different snapshots, however many of them come,
+// and know all in the end.
+func TestSlowReadersShareSnapshots(t *testing.T) {
+	const readers = 3 * mostSnapshots
+	truth := newStore(10)
+	var now atomic.Int64
+	m := newModel(t, truth, func(c *Config) {
+		c.Now = func() time.Time { return truth.clock().Add(time.Duration(now.Load())) }
+	})
+	run(t, m)
+	release := make(chan struct{})
+	all := make([]*reader, 0, readers)
+	for i := range readers {
+		chunks := 0
+		all = append(all, listenWith(t, m, "", func() {
+			if chunks++; chunks == 2 { // the snapshot
+				<-release
+			}
+		}))
+		waitFor(t, func() bool { return testutil.ToFloat64(m.metrics.snapshots) == float64(i+1) })
+		m.Committed(toggle(truth, i%10))
+		now.Add(int64(2 * snapshotAge))
+	}
+	held := func() int {
+		m.snapshots.mu.Lock()
+		defer m.snapshots.mu.Unlock()
+		return m.snapshots.sent
+	}
+	if n := held(); n != mostSnapshots {
+		t.Errorf("%d different snapshots are on their way, want %d", n, mostSnapshots)
+	}
+	close(release)
+	for i, r := range all {
+		waitFor(t, func() bool { return r.knows() == truth.shows() })
+		r.look(func(r *reader) {
+			if r.snapshots != 1 {
+				t.Errorf("reader %d had %d snapshots", i, r.snapshots)
+			}
+		})
+	}
+	waitFor(t, func() bool { return held() == 0 })
 }
 
 func TestHeartbeat(t *testing.T) {

@@ -39,6 +39,9 @@ func newMetrics(m *Model, to prometheus.Registerer) (*metrics, error) {
 			Name: "dibs_live_snapshots_total", Help: "Snapshots that readers were sent.",
 		}),
 	}
+	for _, kind := range []string{"missing", "over"} {
+		x.drift.WithLabelValues(kind) // an alert cannot see a first increase from nothing
+	}
 	gauge := func(name, help string, value func() int) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) })
 	}

@@ -83,6 +83,7 @@ func greeting(resumed bool) []byte {
 
 func (m *Model) sendSnapshot(send func([]byte) error) (cursor uint64, err error) {
 	s := m.snapshots.get(m)
+	defer m.snapshots.giveBack(s)
 	m.metrics.snapshots.Inc()
 	return s.seq, send(s.frame)
 }

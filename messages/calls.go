@@ -124,6 +124,8 @@ type Answer struct {
 	Caller *Caller `json:"caller,omitempty"`
 	// Log is the log that was saved.
 	Log *CallLog `json:"log,omitempty"`
+	// Client is the client that was made.
+	Client *Client `json:"client,omitempty"`
 	// Repeated says that a report had taken its effect before.
 	Repeated bool `json:"-"`
 }

@@ -55,9 +55,12 @@ type Snapshot struct {
 	Stale bool       `json:"stale"`
 }
 
-// OutboxRow is events of one committed batch, written in its transaction and kept until they are published (I7). Rows of the same client come in the
-// order of their ids.
+// OutboxRow is events of one committed batch, written in its transaction and kept
+// until they are published (I7). Rows of the same client come in the order of their
+// ids.
 type OutboxRow struct {
 	ID     int64
 	Events []Event
+	// Unreadable says why Events are not all that the row holds; nil: they are.
+	Unreadable error
 }

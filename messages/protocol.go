@@ -45,8 +45,9 @@ type Released struct {
 
 // Reserved grants a [Reserve].
 type Reserved struct {
-	User UserID
-	Call CallID
+	User   UserID
+	Call   CallID
+	Client ClientID
 }
 
 // Refused answers a [Reserve]: Caller's call, which is committed, stands in

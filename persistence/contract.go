@@ -113,6 +113,10 @@ type Clients interface {
 	// AddClients makes clients, all or none. It sets the times, and an id
 	// where it is zero, in place. audit is written in the same transaction.
 	AddClients(ctx context.Context, clients []messages.Client, audit ...messages.Audit) error
+	// AddClientOnce makes one client and records it with key, in one transaction
+	// (I8). If key was recorded before, nothing is made, and c becomes the client
+	// as it was made then; with another digest it is CodeKeyReused.
+	AddClientOnce(ctx context.Context, c *messages.Client, key messages.Key) error
 	// UpdateClients changes clients, all or none, and returns those it changed
 	// as they are now, in no order; one that does not exist is left out. Each
 	// patch is of another client. Two that change a client at the same time

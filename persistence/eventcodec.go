@@ -138,8 +138,8 @@ func appendText(b []byte, field protowire.Number, s string) []byte {
 	return protowire.AppendString(protowire.AppendTag(b, field, protowire.BytesType), s)
 }
 
-// DecodeEvents reads a row of the outbox. What is none is
-// [messages.CodeInternal].
+// DecodeEvents reads a row of the outbox: the events that can be read, and, if that
+// is not all there is, an error ([messages.CodeInternal]).
 func DecodeEvents(row []byte) ([]messages.Event, error) {
 	decode := decodeEvents
 	if isEventRows(row) {
@@ -150,22 +150,24 @@ func DecodeEvents(row []byte) ([]messages.Event, error) {
 		err = errors.New("a row without events")
 	}
 	if err != nil {
-		return nil, &messages.Error{Code: messages.CodeInternal, Cause: fmt.Errorf("events in the outbox: %w", err)}
+		err = &messages.Error{Code: messages.CodeInternal, Cause: fmt.Errorf("events in the outbox: %w", err)}
 	}
-	return events, nil
+	return events, err
 }
 
-func decodeEvents(row []byte) ([]messages.Event, error) {
-	var events []messages.Event
+func decodeEvents(row []byte) (events []messages.Event, unreadable error) {
 	err := eachField(row, func(f field) error {
 		if f.number != fieldEvent {
 			return nil
 		}
-		e, err := decodeEvent(f.bytes)
-		events = append(events, e)
-		return err
+		if e, err := decodeEvent(f.bytes); err == nil {
+			events = append(events, e)
+		} else if unreadable == nil {
+			unreadable = err
+		}
+		return nil // others may be well
 	})
-	return events, err
+	return events, errors.Join(unreadable, err)
 }
 
 func decodeEvent(b []byte) (messages.Event, error) {

@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,19 +33,25 @@ type eventRow struct {
 
 func isEventRows(row []byte) bool { return len(row) > 0 && row[0] == '[' }
 
-func decodeEventRows(row []byte) ([]messages.Event, error) {
-	var rows []eventRow
+func decodeEventRows(row []byte) (events []messages.Event, unreadable error) {
+	var rows []json.RawMessage
 	if err := json.Unmarshal(row, &rows); err != nil {
 		return nil, err
 	}
-	events := make([]messages.Event, len(rows))
+	events = make([]messages.Event, 0, len(rows))
 	for i := range rows {
-		if rows[i].CallID.IsZero() || rows[i].StartedAt.IsZero() {
-			return nil, fmt.Errorf("row %d is no event", i)
+		var r eventRow
+		err := json.Unmarshal(rows[i], &r)
+		if err == nil && (r.CallID.IsZero() || r.StartedAt.IsZero()) {
+			err = errors.New("no event")
 		}
-		events[i] = rows[i].event()
+		if err == nil {
+			events = append(events, r.event())
+		} else if unreadable == nil {
+			unreadable = fmt.Errorf("row %d: %w", i, err)
+		}
 	}
-	return events, nil
+	return events, unreadable
 }
 
 func (r *eventRow) event() messages.Event {

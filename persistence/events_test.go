@@ -3,6 +3,7 @@ package persistence
 import (
 	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"math"
 	"os"
 	"slices"
@@ -149,7 +150,27 @@ func TestDecodeEventsRefuses(t *testing.T) {
 		"nothing": nil, "text": []byte("[{}]"), "cut": good[:len(good)-1], "no event": {0x10, 1}, "an empty event": {0x0a, 0},
 		"an unknown type": {0x0a, 2, 0x08, 99}, "a short id": {0x0a, 5, 0x08, 1, 0x1a, 1, 7},
 	} {
-		if events, err := DecodeEvents(row); messages.CodeOf(err) != messages.CodeInternal {
+		if events, err := DecodeEvents(row); messages.CodeOf(err) != messages.CodeInternal || len(events) > 0 {
+			t.Errorf("%s: %v, %+v", name, err, events)
+		}
+	}
+}
+
+// What can be read of a row is, whatever else stands in it.
+func TestDecodeEventsKeepsWhatItCanRead(t *testing.T) {
+	call := someCall()
+	good := EncodeEvents([]messages.Outcome{{Event: StartedEvent(call)}}, 0)[0]
+	array := func(rows ...string) []byte { return []byte("[" + strings.Join(rows, ",") + "]") }
+	one, err := json.Marshal(eventRow{CallID: call.Call.ID, StartedAt: call.Call.StartedAt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, row := range map[string][]byte{
+		"behind an unknown type": append([]byte{0x0a, 2, 0x08, 99}, good...), "before an empty event": append(slices.Clone(good), 0x0a, 0),
+		"before what was cut off": append(slices.Clone(good), good[:len(good)-1]...), "between others": slices.Concat([]byte{0x0a, 0}, good, []byte{0x0a, 0}),
+		"in an array": array("{}", string(one), `{"call_id":7}`),
+	} {
+		if events, err := DecodeEvents(row); messages.CodeOf(err) != messages.CodeInternal || len(events) != 1 || events[0].Call.ID != call.Call.ID {
 			t.Errorf("%s: %v, %+v", name, err, events)
 		}
 	}
@@ -177,7 +198,7 @@ func FuzzDecodeEvents(f *testing.F) {
 	f.Add(EncodeEvents([]messages.Outcome{{Event: StartedEvent(someCall())}}, 0)[0])
 	f.Add([]byte{0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, row []byte) {
-		if events, err := DecodeEvents(row); (err == nil) == (len(events) == 0) {
+		if events, err := DecodeEvents(row); err == nil && len(events) == 0 {
 			t.Errorf("%v, %d events", err, len(events))
 		}
 	})

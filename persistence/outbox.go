@@ -13,10 +13,15 @@ import (
 type Outbox interface {
 	// OutboxRows returns at most limit rows, in the order of their ids. For one
 	// client that is the order in which its events were committed, and a row
-	// that is returned has no earlier row of the same client still to come.
+	// that is returned has no earlier row of the same client still to come. A row
+	// of which something cannot be read is no error: it is returned with what can
+	// be (OutboxRow.Unreadable), so that it stands in nobody's way.
 	OutboxRows(ctx context.Context, limit int) ([]messages.OutboxRow, error)
 	// ClearOutbox removes rows that were published. Idempotent.
 	ClearOutbox(ctx context.Context, ids []int64) error
+	// SetOutboxAside takes a row out of the outbox that cannot be read, and keeps
+	// it as it was in the table outbox_unreadable, with the reason. Idempotent.
+	SetOutboxAside(ctx context.Context, id int64, reason string) error
 	// OutboxBacklog returns how many rows there are, and when the oldest was
 	// written (zero: there is none).
 	OutboxBacklog(ctx context.Context) (rows int, oldest time.Time, err error)

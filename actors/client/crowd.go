@@ -15,6 +15,9 @@ func (t *turn) wait(w waiter) {
 	if t.crowd != nil {
 		c = *t.crowd
 	}
+	if t.Distant && w.asker == nil && slices.ContainsFunc(c.everybody(), func(o waiter) bool { return o.asker == nil && o.call == w.call }) {
+		return // the same reservation, which was thought lost
+	}
 	c.waiting = c.waiting.with(w)
 	t.crowd = &c
 }

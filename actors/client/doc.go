@@ -33,4 +33,11 @@
 // While anybody waits, the shell reminds the actor from time to time. A
 // reservation that is neither confirmed nor withdrawn by then is looked into by
 // asking the user actor; a question without an answer is asked again.
+//
+// # Users at other nodes
+//
+// With State.Distant messages may be lost, come twice, or be overtaken. Then questions
+// come again sooner, a reservation that is asked for twice waits once, and nobody is told
+// from memory that the client is free: a claim may be committed whose confirmation is on
+// its way.
 package client

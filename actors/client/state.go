@@ -21,12 +21,21 @@ func (p Phase) String() string { return [...]string{"free", "reserved", "held"}[
 // well above what a commit takes and well below what a caller waits.
 const RemindAfter = time.Second
 
+// DistantAfter is the same where messages may be lost on the way. It is well above what
+// a message takes between nodes.
+const DistantAfter = 100 * time.Millisecond
+
 // State is all that a client actor remembers. It is never changed in place.
 type State struct {
 	Client messages.ClientID
 	// Shared says that other processes write to the same store: claims may pass
 	// by here, and a free client is never verified.
 	Shared bool
+
+	// Distant says that user actors may live at other nodes: messages may be lost, come
+	// twice, or be overtaken. Then nobody is told from memory that the client is free.
+	// The shell may change it between steps.
+	Distant bool
 
 	phase    Phase
 	verified bool // free: the store was read, and every claim since passed through here

@@ -71,7 +71,7 @@ func (t *turn) reserved(m Message) {
 	switch m := m.(type) {
 	case messages.Reserve:
 		if m.Call == t.holder.call {
-			t.toUser(m.User, messages.Reserved{User: m.User, Call: m.Call})
+			t.toUser(m.User, messages.Reserved{User: m.User, Call: m.Call, Client: t.Client})
 			return
 		}
 		t.wait(waiter{user: m.User, call: m.Call})
@@ -150,7 +150,7 @@ func (t *turn) always(m Message) {
 
 // check answers a question about a free client, or reads the store first.
 func (t *turn) check(m Check) {
-	if t.verified {
+	if t.verified && !t.Distant {
 		t.emit(Reply{To: m.Asker})
 		return
 	}
@@ -174,7 +174,7 @@ func (t *turn) lookUp() {
 func (t *turn) lookAgain() {
 	switch {
 	case t.crowd == nil:
-	case t.verified:
+	case t.verified && !t.Distant:
 		t.answerChecks(t.takeWaiting(), messages.Availability{})
 	default:
 		t.lookUp()
@@ -191,7 +191,7 @@ func (t *turn) lookedUp(m LookedUp) {
 		t.answerChecks(t.takeAsked(), messages.Availability{Code: messages.CodeClientNotFound})
 		t.lookAgain()
 	case m.Claim == nil:
-		t.verified = !t.Shared
+		t.verified = !t.Shared && !t.Distant
 		t.answerChecks(t.takeAsked(), messages.Availability{})
 		t.lookAgain()
 	default:
@@ -259,20 +259,28 @@ func (t *turn) question() {
 func (t *turn) lookAround() {
 	switch {
 	case t.crowd == nil:
-	case t.phase == Reserved && t.now.Sub(t.holder.since) >= RemindAfter:
+	case t.phase == Reserved && t.now.Sub(t.holder.since) >= t.patience():
 		t.question()
-	case t.phase == Held && len(t.crowd.asked) > 0 && t.now.Sub(t.crowd.askedAt) >= RemindAfter:
+	case t.phase == Held && len(t.crowd.asked) > 0 && t.now.Sub(t.crowd.askedAt) >= t.patience():
 		// The question or its answer was lost with an actor that panicked.
 		// Whoever came since may share the new one.
 		t.askFor(t.crowd.everybody())
 	}
 }
 
+// patience is how long is waited for what should come at once.
+func (t *turn) patience() time.Duration {
+	if t.Distant {
+		return DistantAfter
+	}
+	return RemindAfter
+}
+
 // remind sees to it that a reminder is under way while anybody waits.
 func (t *turn) remind() {
 	if t.crowd != nil && !t.reminded {
 		t.reminded = true
-		t.emit(Remind{After: RemindAfter})
+		t.emit(Remind{After: t.patience()})
 	}
 }
 

@@ -15,7 +15,7 @@ func (t *turn) becomeReserved(user messages.UserID, call messages.CallID) {
 	t.looking = 0 // what a read says now may be older than this claim
 	t.mergeCrowd()
 	t.phase, t.holder = Reserved, &holder{user: user, call: call, since: t.now}
-	t.toUser(user, messages.Reserved{User: user, Call: call})
+	t.toUser(user, messages.Reserved{User: user, Call: call, Client: t.Client})
 }
 
 func (t *turn) becomeHeld(claim messages.HeldClaim) {
@@ -29,7 +29,7 @@ func (t *turn) becomeHeld(claim messages.HeldClaim) {
 // store has no claim on the client either.
 func (t *turn) becomeFree(verified bool) {
 	t.from(Reserved, Held)
-	t.phase, t.verified, t.holder = Free, verified && !t.Shared, nil
+	t.phase, t.verified, t.holder = Free, verified && !t.Shared && !t.Distant, nil
 }
 
 // mergeCrowd lets all wait for the next question: the one under way, about an

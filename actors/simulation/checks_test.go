@@ -81,8 +81,8 @@ func (w *world) checkAvailability(r *request) {
 	}
 	// Said to be available: no acknowledged call may have lasted throughout.
 	// In one process this rests on the confirmation being in the client actor's
-	// mailbox before the answer leaves.
-	if !w.mailboxes {
+	// mailbox before the answer leaves; between nodes, on a read.
+	if !w.mailboxes && !w.distant {
 		return
 	}
 	for _, q := range w.requests {

@@ -37,14 +37,21 @@ func (w *world) events() []event {
 			event{2, always, w.retire},
 		)
 	}
+	if w.faults && w.distant {
+		events = append(events, event{2, always, w.leave}, event{4, always, w.takeOver})
+	}
 	return events
 }
 
 // happen makes one random event happen.
 func (w *world) happen(events []event) {
 	w.step++
+	total := 0
+	for _, e := range events {
+		total += e.weight
+	}
 	for {
-		n := w.rng.IntN(90)
+		n := w.rng.IntN(total)
 		for _, e := range events {
 			if n -= e.weight; n < 0 {
 				if e.can() {
@@ -178,9 +185,12 @@ func (w *world) remind() {
 	due := w.reminders
 	w.reminders = nil
 	for _, r := range due {
-		if w.now.Before(r.due) {
+		switch {
+		case w.now.Before(r.due):
 			w.reminders = append(w.reminders, r)
-		} else {
+		case r.client < 0:
+			w.stepUser(r.user, user.Again{Call: r.again})
+		default:
 			w.stepClient(r.client, client.Reminder{})
 		}
 	}

@@ -36,6 +36,21 @@ func TestInterleavings(t *testing.T) {
 	}
 }
 
+// User and client actors live on different nodes: what they say to each other is lost,
+// comes twice, or late, and another node takes users over.
+func TestInterleavingsBetweenNodes(t *testing.T) {
+	first, seeds := uint64(1), uint64(1000)
+	if testing.Short() {
+		seeds = 200
+	}
+	if *seedFlag != 0 {
+		first, seeds = *seedFlag, *seedFlag
+	}
+	for seed := first; seed <= seeds; seed++ {
+		run(t, seed, mode{faults: true, nodes: 1, distant: true})
+	}
+}
+
 // Without faults nothing is left to the store's indexes: the actors alone keep
 // two people from calling one client.
 func TestInterleavingsWithoutFaults(t *testing.T) {

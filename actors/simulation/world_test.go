@@ -3,6 +3,7 @@ package simulation
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,10 +46,14 @@ type clientActor struct {
 type mode struct {
 	faults, mailboxes bool
 	nodes             int
+	distant           bool // each actor lives on one node, and messages travel between them
 }
 
 // link carries messages from one actor to another in order.
-type link struct{ from, to string }
+type link struct {
+	from, to string
+	loose    bool // no order; see travel
+}
 
 // write is one on its way to the store.
 type write struct {
@@ -65,6 +70,8 @@ type read struct {
 
 type reminder struct {
 	client int
+	user   int // if client is -1
+	again  messages.CallID
 	due    time.Time
 }
 
@@ -79,6 +86,7 @@ type world struct {
 	// once, as in one process; else only the order between two actors holds,
 	// as between nodes.
 	mailboxes bool
+	distant   bool // see mode
 	step      int
 	now       time.Time
 
@@ -105,10 +113,10 @@ func newWorld(t testing.TB, seed uint64, users, clients int, m mode) *world {
 		t: t, rng: rand.New(rand.NewPCG(seed, 1)), faults: m.faults, faulty: m.faults, mailboxes: m.mailboxes, now: script.Epoch,
 		links: map[link][]any{}, store: newStore(),
 	}
-	w.people, w.leads, w.nodes = users, clients, m.nodes
+	w.people, w.leads, w.nodes, w.distant = users, clients, m.nodes, m.distant
 	shared := m.nodes > 1
 	for i := range users * m.nodes {
-		w.users = append(w.users, &userActor{state: user.State{User: script.User(i % users), Shared: shared}})
+		w.users = append(w.users, &userActor{state: user.State{User: script.User(i % users), Shared: shared, Distant: m.distant}})
 	}
 	for i := range clients * m.nodes {
 		w.clients = append(w.clients, &clientActor{state: client.New(script.Client(i%clients), 0, shared)})
@@ -128,10 +136,14 @@ func (w *world) clientAt(node int, c messages.ClientID) string {
 }
 
 func (w *world) send(from, to string, m any) {
-	l := link{from, to}
+	l := link{from: from, to: to}
 	if w.mailboxes {
 		l.from = "anybody"
 	}
+	w.enqueue(l, m)
+}
+
+func (w *world) enqueue(l link, m any) {
 	if len(w.links[l]) == 0 {
 		w.order = append(w.order, l)
 	}
@@ -142,8 +154,12 @@ func (w *world) send(from, to string, m any) {
 func (w *world) deliver() {
 	i := w.rng.IntN(len(w.order))
 	l := w.order[i]
-	m := w.links[l][0]
-	w.links[l] = w.links[l][1:]
+	next := 0
+	if l.loose {
+		next = w.rng.IntN(len(w.links[l]))
+	}
+	m := w.links[l][next]
+	w.links[l] = slices.Delete(w.links[l], next, next+1)
 	if len(w.links[l]) == 0 {
 		w.order[i] = w.order[len(w.order)-1]
 		w.order = w.order[:len(w.order)-1]
@@ -174,13 +190,17 @@ func (w *world) stepUser(n int, m user.Message) {
 		case user.Reply:
 			w.answered(e.To.(*request), e.Answer)
 		case user.ToClient:
-			w.send(me, w.clientAt(n/w.people, e.Client), e.Message)
+			w.travel(me, w.clientAt(n/w.people, e.Client), e.Message)
+			if m, ok := e.Message.(messages.Reserve); ok && w.distant {
+				w.reminders = append(w.reminders, reminder{client: -1, user: n, again: m.Call, due: w.now.Add(reserveAgain)})
+			}
 		}
 	}
 }
 
 func (w *world) stepClient(n int, m client.Message) {
 	c := w.clients[n]
+	c.state.Distant = w.distant
 	var effects []client.Effect
 	c.state, effects = client.Step(c.state, w.now, m)
 	me := fmt.Sprintf("c%d", n)
@@ -195,7 +215,7 @@ func (w *world) stepClient(n int, m client.Message) {
 			r.availability = e.Availability
 			w.answered(r, messages.Answer{Code: e.Availability.Code})
 		case client.ToUser:
-			w.send(me, w.userAt(n/w.leads, e.User), e.Message)
+			w.travel(me, w.userAt(n/w.leads, e.User), e.Message)
 		}
 	}
 }

@@ -160,6 +160,13 @@ func (t *turn) reply(c Command, a messages.Answer) {
 	}
 }
 
+// replyStored answers a command that went to the store, by what became of that.
+func (t *turn) replyStored(c Command, a messages.Answer) {
+	if c.Asker != nil {
+		t.emit(Reply{To: c.Asker, Answer: a, Stored: true})
+	}
+}
+
 func (t *turn) toClient(id messages.ClientID, m any) {
 	t.emit(ToClient{Client: id, Message: m})
 }

@@ -38,6 +38,16 @@
 // it can be trusted: every command, and every question about a held call, begins
 // with a read, and what was read is forgotten when it is answered.
 //
+// # Living elsewhere
+//
+// [Leave] gives back what was not begun, and lets what is being committed go on; the shell
+// stops the actor when it is AtRest. [Again] asks for a reservation once more: between
+// nodes a message may be lost. A reservation that is granted and that nobody here waits for
+// is withdrawn. Reply.Stored tells answers that the store gave from those from memory, which
+// a node may tell only while its membership is certain. With State.Distant a claim that is
+// not found after its commit had an unknown outcome may have been committed all the same,
+// and ended by another node since: its outcome stays unknown.
+//
 // # Reports
 //
 // What a telephony service reports (messages.ReportStarted, ReportEnded) ends in

@@ -47,6 +47,10 @@ func (p *player) play() string {
 		p.state = user.State{User: p.state.User, Shared: true}
 		return ""
 	}
+	if p.d.Cmd == "distant" { // there are other nodes
+		p.state.Distant = true
+		return ""
+	}
 	if p.d.Cmd == "panic" {
 		p.state = p.state.Forget()
 		if script.Has(p.d, "writing") {

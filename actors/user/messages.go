@@ -10,7 +10,7 @@ import (
 // it back; nil means that nobody waits.
 type Asker any
 
-// Message is what a user actor can be told: a [Command], [GiveUp], what the
+// Message is what a user actor can be told: a [Command], [GiveUp], [Again], [Leave], what the
 // store said ([Loaded], [LoadFailed], [Written]), and from client actors
 // messages.AskHolder, messages.Reserved, messages.Refused.
 type Message any
@@ -22,6 +22,14 @@ type Command struct {
 	Asker Asker
 	Do    any
 }
+
+// Again says that the client actor that was asked to reserve for Call may not have heard
+// it, or may live elsewhere now.
+type Again struct{ Call messages.CallID }
+
+// Leave says that this actor is to live elsewhere from now on: what was not begun is
+// given back with Answer, what is being committed goes on.
+type Leave struct{ Answer messages.Answer }
 
 // GiveUp says that Asker does not wait any more. What is being committed goes
 // on; what was not begun is dropped.
@@ -50,6 +58,9 @@ type Commit struct{ Write messages.Write }
 type Reply struct {
 	To     Asker
 	Answer messages.Answer
+	// Stored says that the answer follows from what became of this very command at
+	// the store, which may be unknown, and not from memory.
+	Stored bool
 }
 
 // ToClient sends a message to a client actor.

@@ -21,7 +21,7 @@ func (t *turn) claimed(o messages.Outcome) {
 		if w.Report != nil { // the call may be over by what the report says
 			t.putBack(t.finish())
 		} else {
-			t.reply(t.finish(), messages.AnswerOf(w, o))
+			t.replyStored(t.finish(), messages.AnswerOf(w, o))
 		}
 		t.becomeLoading()
 		return
@@ -136,7 +136,7 @@ func (t *turn) answerAfterDoubt(w messages.Write) messages.Answer {
 		// Made again it finds out; and nobody may be told what the store has
 		// not recorded with it.
 		return messages.Answer{Code: messages.CodeOutcomeUnknown}
-	case w.Kind == messages.WriteClaim && t.Shared:
+	case w.Kind == messages.WriteClaim && (t.Shared || t.Distant):
 		// It may have been committed, and ended elsewhere since.
 		return messages.Answer{Code: messages.CodeOutcomeUnknown}
 	case w.Kind == messages.WriteClaim && t.held != nil:
@@ -169,7 +169,7 @@ func (t *turn) tellClientAfterDoubt(w messages.Write) {
 // settle answers the command that was under way and goes on with the next.
 // The machine must be resting.
 func (t *turn) settle(a messages.Answer) {
-	t.reply(t.finish(), a)
+	t.replyStored(t.finish(), a)
 	if !t.Shared { // else they wait for a read
 		t.answerQuestions()
 	}

@@ -41,6 +41,9 @@ type State struct {
 	// is worth nothing once a command is answered, and every command begins
 	// with a read.
 	Shared bool
+	// Distant says that other nodes may take this user over, and may have done so since
+	// a commit began.
+	Distant bool
 
 	phase Phase
 	held  *held     // the committed call; nil in none, and while nothing is known
@@ -73,10 +76,14 @@ type work struct {
 // Recover is the state of the same user actor whose earlier life ended while a write
 // of its own was under way: nothing can be learned from the store before that
 // write is over, one way or the other.
-func (s State) Recover() State { return State{User: s.User, Shared: s.Shared, phase: Recovering} }
+func (s State) Recover() State {
+	s = s.Forget()
+	s.phase = Recovering
+	return s
+}
 
 // Forget is the state of a user actor that knows nothing.
-func (s State) Forget() State { return State{User: s.User, Shared: s.Shared} }
+func (s State) Forget() State { return State{User: s.User, Shared: s.Shared, Distant: s.Distant} }
 
 // Writing reports whether a write is under way; then [Written] is to come.
 func (s State) Writing() bool {

@@ -10,6 +10,10 @@ import (
 // Step carries the machine one message further.
 func Step(s State, now time.Time, m Message) (State, []Effect) {
 	t := turn{State: s, now: now}
+	if leave, ok := m.(Leave); ok {
+		t.leave(leave.Answer)
+		return t.State, t.effects
+	}
 	switch s.phase {
 	case Asleep:
 		t.asleep(m)
@@ -107,6 +111,10 @@ func (t *turn) reserving(m Message) {
 			t.refuse(t.finish(), claim, messages.Answer{Code: messages.CodeClientBeingCalled, Caller: m.Caller})
 			t.next()
 		}
+	case Again:
+		if m.Call == claim.Call {
+			t.toClient(claim.Client, messages.Reserve{Client: claim.Client, User: t.User, Call: claim.Call})
+		}
 	case GiveUp:
 		if m.Asker != t.work.command.Asker {
 			t.meanwhile(m)
@@ -180,9 +188,10 @@ func (t *turn) meanwhile(m Message) {
 			return
 		}
 		t.tell(m)
-	case messages.Reserved, messages.Refused:
-		// The answer to a reservation that was withdrawn meanwhile: the
-		// client actor has heard, or will hear, of that.
+	case messages.Reserved:
+		t.unwanted(m)
+	case messages.Refused:
+		// The answer to a reservation that was withdrawn meanwhile.
 	case Written, Loaded, LoadFailed:
 		panic(fmt.Sprintf("user: %T in phase %v", m, t.phase))
 	}

@@ -33,7 +33,7 @@ func (t *turn) becomeAsleep() {
 		if w.write.Kind == messages.WriteClaim {
 			t.toClient(w.write.Client, messages.Withdraw{Client: w.write.Client, Call: w.write.Call, Doubt: true})
 		}
-		t.reply(t.finish(), messages.Answer{Code: messages.CodeOutcomeUnknown})
+		t.replyStored(t.finish(), messages.Answer{Code: messages.CodeOutcomeUnknown})
 	}
 	for _, c := range t.queue {
 		t.reply(c, messages.Answer{Code: messages.CodeUnavailable})

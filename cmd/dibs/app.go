@@ -47,6 +47,7 @@ type node struct {
 	publisher *natsapi.Publisher
 	model     *live.Model
 	engine    *actors.System
+	cluster   *cluster // nil: all actors live in this process
 	server    *httpapi.Server
 	rpc       *natsapi.Service  // nil: requests over NATS are not answered
 	ingester  *natsapi.Ingester // nil: call events of other services are not taken
@@ -73,6 +74,7 @@ func (n *node) open(ctx context.Context) (err error) {
 	}
 	bus := n.cfg.NATS.config(n.cfg.Store.Data, n.registry, n.log)
 	bus.Ingest.Region = n.cfg.DefaultRegion
+	n.cfg.Cluster.apply(&bus)
 	if n.bus, err = natsapi.Open(ctx, bus); err != nil {
 		return err
 	}
@@ -83,7 +85,13 @@ func (n *node) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if n.cluster, err = n.newCluster(); err != nil {
+		return err
+	}
 	n.engine = n.newEngine()
+	if err := n.joinCluster(); err != nil {
+		return err
+	}
 	if n.server, err = n.newServer(); err != nil {
 		return err
 	}
@@ -104,7 +112,7 @@ func (n *node) open(ctx context.Context) (err error) {
 // shared reports whether other servers may use the same database. They need a
 // NATS in common to hear of each other, so that is how it is said.
 func (n *node) shared() bool {
-	return n.cfg.Store.DatabaseURL != "" && n.cfg.NATS.URL != ""
+	return n.cfg.Cluster.On || n.cfg.Store.DatabaseURL != "" && n.cfg.NATS.URL != ""
 }
 
 // occupy keeps out servers that would not know of this one. The folder of the
@@ -115,6 +123,9 @@ func (n *node) occupy(ctx context.Context) (err error) {
 	})
 	if !ok {
 		return nil
+	}
+	if pg, ok := n.store.(interface{ OfCluster() }); ok && n.cfg.Cluster.On {
+		pg.OfCluster()
 	}
 	if n.lost, err = store.Occupy(ctx, n.shared()); err != nil {
 		return &exitError{exitUnavailable, fmt.Errorf("%w: several servers can share one if each is given the same --nats-url, by which they hear of each other", err)}
@@ -129,7 +140,8 @@ func (n *node) newEngine() *actors.System {
 	}
 	metrics := newEngineMetrics(n.registry)
 	engine := actors.NewSystem(actors.Config{
-		Journal: n.store, Reader: n.store, Logger: n.log, Observer: metrics, Writers: writers, Shared: n.shared(),
+		Journal: n.store, Reader: n.store, Logger: n.log, Observer: metrics, Writers: writers,
+		Shared: n.shared() && n.cluster == nil, Placement: n.placement(),
 		Committed: func(events []messages.Event) {
 			n.model.Committed(events)
 			n.publisher.Wake()
@@ -153,16 +165,16 @@ func (n *node) newServer() (*httpapi.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return httpapi.NewServer(api, httpapi.Limits{}, n.log), nil
+	return httpapi.NewServer(n.cfg.Cluster.handler(api), httpapi.Limits{}, n.log), nil
 }
 
 // answerNATS begins to answer requests over NATS.
 func (n *node) answerNATS() (err error) {
-	if !n.cfg.NATS.RPC {
+	if !n.cfg.NATS.RPC || n.cfg.Cluster.actorsAlone() {
 		return nil
 	}
 	n.rpc, err = n.bus.NewService(natsapi.ServiceConfig{
-		Calls: n.engine, People: n.store, Directory: n.store, Reachable: n.engine.Reachable, Version: release(),
+		Calls: n.engine, People: n.store, Directory: n.store, InProgress: n.store, Reachable: n.engine.Reachable, Version: release(),
 		RateLimit: n.cfg.NATS.RPCRate,
 	})
 	if err != nil {
@@ -174,6 +186,9 @@ func (n *node) answerNATS() (err error) {
 // ready says why requests should go elsewhere, if so. Claims do not wait for the
 // read model; who asks for the list of users a moment after the start does.
 func (n *node) ready(ctx context.Context) error {
+	if n.cluster != nil {
+		return errors.Join(n.cluster.Ready(), n.engine.Ready(), n.store.Ping(ctx), n.bus.Connected())
+	}
 	return errors.Join(n.engine.Ready(), n.store.Ping(ctx), n.bus.Ready(ctx))
 }
 
@@ -206,6 +221,7 @@ func (n *node) serve(ctx context.Context, ready func(url string)) error {
 func (n *node) stop() (err error) {
 	ctx, done := context.WithTimeout(context.Background(), n.cfg.ShutdownTimeout)
 	defer done()
+	n.leaveCluster(ctx)
 	if n.server != nil {
 		n.stopCallers(ctx)
 	}
@@ -218,6 +234,9 @@ func (n *node) stop() (err error) {
 	}
 	if n.engine != nil {
 		err = errors.Join(err, named("the engine", n.engine.Stop(ctx)))
+	}
+	if n.cluster != nil {
+		err = errors.Join(err, named("the membership", n.cluster.close(ctx)))
 	}
 	if n.cancel != nil {
 		err = errors.Join(err, named("the publisher of events", n.publisher.Stop(ctx)))

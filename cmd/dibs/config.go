@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"net"
 	"net/netip"
 	"strconv"
@@ -21,6 +20,7 @@ import (
 type serveConfig struct {
 	Store           storeConfig
 	NATS            natsConfig
+	Cluster         clusterConfig
 	Listen          string // host:port; port 0: any that is free
 	Demo            bool
 	BehindProxy     bool   // TLS ends at a proxy in front
@@ -43,6 +43,7 @@ func (cfg *serveConfig) bind(flags *pflag.FlagSet) {
 	flags.TextVar(&cfg.LogLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	flags.StringVar(&cfg.LogFormat, "log-format", "text", "text or json")
 	cfg.NATS.bind(flags)
+	cfg.Cluster.bind(flags)
 	flags.DurationVar(&cfg.ShutdownTimeout, "shutdown-timeout", 10*time.Second, "how long a stop may take")
 }
 
@@ -65,10 +66,10 @@ func (cfg *serveConfig) check() error {
 	case !phone.ValidRegion(cfg.DefaultRegion):
 		return usagef("--default-region %q is not a region: give two capital letters, as in US or GB", cfg.DefaultRegion)
 	}
-	if r := cfg.NATS.RPCRate; r < 0 || math.IsNaN(r) || math.IsInf(r, 0) {
-		return usagef("--nats-rpc-rate %v: give a number of requests a second, or 0 for no limit", r)
+	if err := cfg.NATS.check(); err != nil {
+		return err
 	}
-	if err := cfg.NATS.Ingest.check(); err != nil {
+	if err := cfg.Cluster.check(cfg); err != nil {
 		return err
 	}
 	if cfg.AdminEmail, err = importer.Email(cfg.AdminEmail); err != nil {

@@ -46,7 +46,7 @@ func (c *ingestConfig) check() error {
 
 // takeReports begins to take call events.
 func (n *node) takeReports() (err error) {
-	if !n.cfg.NATS.Ingest.On {
+	if !n.cfg.NATS.Ingest.On || n.cfg.Cluster.actorsAlone() {
 		return nil
 	}
 	if n.ingester, err = n.bus.NewIngester(n.engine, n.store); err != nil {

@@ -37,6 +37,9 @@ func newEngineMetrics(registry *prometheus.Registry) *engineMetrics {
 			Name: "dibs_store_reachable", Help: "1 while commands are taken, 0 while they are refused because the store does not answer.",
 		}),
 	}
+	for _, kind := range []string{"user", "client"} {
+		m.panics.WithLabelValues(kind) // an alert cannot see a first increase from nothing
+	}
 	registry.MustRegister(m.writes, m.commits, m.failures, m.panics, m.reachable)
 	return m
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"math"
 	"path/filepath"
 	"time"
 
@@ -67,4 +68,12 @@ func (n *natsConfig) config(data string, registry prometheus.Registerer, log *sl
 		Dir: filepath.Join(data, "nats"), Listen: n.Listen, Token: n.ListenToken, Cert: n.TLS.Cert, Key: n.TLS.Key,
 	}
 	return c
+}
+
+// check finds what can never work.
+func (n *natsConfig) check() error {
+	if r := n.RPCRate; r < 0 || math.IsNaN(r) || math.IsInf(r, 0) {
+		return usagef("--nats-rpc-rate %v: give a number of requests a second, or 0 for no limit", r)
+	}
+	return n.Ingest.check()
 }

@@ -43,7 +43,7 @@ Without a database, everything is kept in the folder ./dibs-data.`,
 	flags.StringVar(&c.where.Data, "data", "./dibs-data", "folder of the built-in store (SQLite)")
 	flags.StringVar(&c.where.DatabaseURL, "database-url", "", "address of a Postgres database, used instead of the folder (postgres://user:password@host/name)")
 	root.AddCommand(
-		c.serveCommand(), c.usersCommand(), c.clientsCommand(), c.tokenCommand(), c.auditCommand(), c.deadCommand(), c.migrateCommand(), c.versionCommand(),
+		c.serveCommand(), c.usersCommand(), c.clientsCommand(), c.tokenCommand(), c.auditCommand(), c.deadCommand(), c.clusterCommand(), c.benchCommand(), c.backupCommand(), c.migrateCommand(), c.versionCommand(),
 		topic("exit-codes", "What the exit codes mean", exitCodesHelp),
 		topic("environment", "Settings as DIBS_… variables", envHelp),
 		topic("csv", "Which CSV files can be imported", csvHelp()),

@@ -20,6 +20,10 @@ func (c *cli) versionCommand() *cobra.Command {
 	}
 }
 
+// stamped is the release where the build says which it is:
+// go build -ldflags "-X main.stamped=v0.1.0". Only the linker writes it.
+var stamped string //nolint:gochecknoglobals // see above
+
 // version is what the build recorded: a release, a revision, or neither.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
@@ -31,6 +35,9 @@ func version() string {
 
 // release is the version alone, such as v0.1.0.
 func release() string {
+	if stamped != "" {
+		return stamped
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {
 		return "(devel)"

@@ -105,6 +105,16 @@ func TestRulesHaveTeeth(t *testing.T) {
 			good: "./transport/natsapi: ./live\n./actors: ./messages",
 		},
 		{
+			rule: "placement imports nothing of the project and side-effect-free standard library only",
+			bad:  "./placement: sync", chain: "placement → sync",
+			good: "./placement: time slices hash/fnv\n./placement/membership: ./placement sync",
+		},
+		{
+			rule: "what carries placement imports nothing of the project but placement",
+			bad:  "./placement/natskv: ./messages", chain: "natskv → " + module + "/messages",
+			good: "./placement/natskv: ./placement ./placement/membership",
+		},
+		{
 			rule: "httpapi does not import natsapi",
 			bad:  "./transport/httpapi: ./transport/natsapi", chain: "natsapi",
 			good: "./transport/natsapi: ./messages",
@@ -123,6 +133,11 @@ func TestRulesHaveTeeth(t *testing.T) {
 			rule: "the client library imports nothing of the project",
 			bad:  "./client: ./messages", chain: "/messages",
 			good: "./client: net/http github.com/nats-io/nats.go\ntest ./client: ./messages ./transport/natsapi",
+		},
+		{
+			rule: "the fleet imports nothing of the project",
+			bad:  "./fleet: ./client", chain: "/client",
+			good: "./fleet: net/http github.com/nats-io/nats.go",
 		},
 		{
 			rule: "examples import the client library alone",
@@ -162,7 +177,7 @@ func TestRulesHaveTeeth(t *testing.T) {
 		{
 			rule: "nats.go stays in natsapi, the placement that rides on it and the client library",
 			bad:  "./actors: github.com/nats-io/nats.go/jetstream", chain: "jetstream",
-			good: "./actors/placement: github.com/nats-io/nats.go\n./client: github.com/nats-io/nats.go",
+			good: "./placement/natskv: github.com/nats-io/nats.go\n./client: github.com/nats-io/nats.go",
 		},
 		{
 			rule: "production code does not import testing",

@@ -87,6 +87,19 @@ func layerRules() []rule {
 				"Its benchmarks go through the handler that people ask, and so its tests are free",
 		},
 		{
+			name: "placement imports nothing of the project and side-effect-free standard library only",
+			from: patterns{"./placement"},
+			to:   patterns{"..."}, allow: append(sideEffectFree(), "encoding/binary", "hash/fnv"), direct: true,
+			reason: "which node keeps an actor is proved by driving nodes through every interleaving; " +
+				"a clock, a lock or a network in it ends that",
+		},
+		{
+			name: "what carries placement imports nothing of the project but placement",
+			from: patterns{"./placement/..."},
+			to:   patterns{"./..."}, allow: patterns{"./placement/..."}, tests: true,
+			reason: "it knows members and bytes; what actors say to each other is theirs alone",
+		},
+		{
 			name: "httpapi does not import natsapi", tests: true,
 			from: patterns{"./transport/httpapi/..."}, to: patterns{"./transport/natsapi/..."},
 			reason: "each transport can be changed, left out or broken alone",
@@ -108,6 +121,12 @@ func layerRules() []rule {
 			to:   patterns{"./..."}, allow: patterns{"./client/..."},
 			reason: "it is for other people's programs: what they can see must not change with our inside, " +
 				"nor what they have to compile. Its tests hold it to the server and are free",
+		},
+		{
+			name: "the fleet imports nothing of the project",
+			from: patterns{"./fleet/..."},
+			to:   patterns{"./..."}, allow: patterns{"./fleet/..."}, tests: true,
+			reason: "it judges the server by what everybody sees: with our types it would share our mistakes",
 		},
 		{
 			name: "examples import the client library alone",
@@ -160,7 +179,7 @@ func libraryRules() []rule {
 		},
 		{
 			name: "nats.go stays in natsapi, the placement that rides on it and the client library",
-			from: all, except: patterns{"./transport/natsapi/...", "./actors/placement/...", "./client/...", "./examples/...", "./integration/..."},
+			from: all, except: patterns{"./transport/natsapi/...", "./placement/natskv/...", "./client/...", "./fleet/...", "./examples/...", "./integration/..."},
 			to: patterns{natsClient, natsServer}, direct: true, tests: true,
 			reason: "who publishes beside the outbox publishes what may never have been committed",
 		},
@@ -170,7 +189,7 @@ func libraryRules() []rule {
 func testKitRules() []rule {
 	kits := patterns{
 		"./actors/internal/script", "./persistence/storetest/...", "./persistence/pgtest/...",
-		"./integration/harness/...",
+		"./integration/harness/...", "./integration/threenodes",
 	}
 	return []rule{
 		{

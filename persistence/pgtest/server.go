@@ -28,6 +28,9 @@ type Options struct {
 	Durable bool
 	// Settings are server settings by name, e.g. "max_connections": "20".
 	Settings map[string]string
+	// Env is what the server takes from the environment ("NAME=value") beside
+	// this process's own.
+	Env []string
 }
 
 // Server is a private Postgres server. It is safe for concurrent use.
@@ -133,6 +136,7 @@ func (s *Server) startOnce() error {
 	}
 	defer func() { _ = logFile.Close() }() // the server has a descriptor of its own
 	cmd := s.command("postgres", s.arguments()...)
+	cmd.Env = append(cmd.Env, s.options.Env...)
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	if err := cmd.Start(); err != nil {
 		return err

@@ -129,10 +129,7 @@ func (s *Store) AddClients(ctx context.Context, clients []messages.Client, audit
 		x.witness = witness{`SELECT EXISTS (SELECT FROM clients WHERE id = ANY ($1))`, []any{a.ids[:1]}}
 		queueAudit(&x.last, audit...)
 		b := x.batch()
-		b.Queue(`
-INSERT INTO clients (id, name, phone, email, notes, attributes, created_at, updated_at)
-SELECT id, name, phone, email, notes, attributes::json, now(), now()
-FROM `+unnestClients, a.args()...)
+		b.Queue(insertClients, a.args()...)
 		b.Queue(`SELECT now()`).QueryRow(func(row pgx.Row) error { return row.Scan(&now) })
 		return x.send(ctx, stageApply, b, true)
 	})
@@ -163,6 +160,11 @@ func clientArrays(clients []messages.Client) (a arrays) {
 // unnestClients makes rows of the parameters that args returns.
 const unnestClients = `unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
 	AS b (id, name, phone, email, notes, attributes)`
+
+const insertClients = `
+INSERT INTO clients (id, name, phone, email, notes, attributes, created_at, updated_at)
+SELECT id, name, phone, email, notes, attributes::json, now(), now()
+FROM ` + unnestClients
 
 func (a arrays) args() []any {
 	return []any{a.ids, a.names, a.phones, a.emails, a.notes, a.attributes}

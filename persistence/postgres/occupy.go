@@ -17,6 +17,11 @@ const (
 	// the database has carried out what a killed one had sent.
 	loneKey
 	sharedKey
+	// nodesKey and readersKey keep two kinds of servers apart that share: nodes of a
+	// cluster trust what they remember, others read before they answer, and write what
+	// nodes would not know of. Each holds the one of its kind, shared.
+	nodesKey
+	readersKey
 )
 
 const (
@@ -36,8 +41,10 @@ var (
 	errNotYet = errors.New("the sessions of an earlier server are not over yet")
 	// errNoPlace: connections are made for writing only while the server has its
 	// place.
-	errNoPlace = errors.New("the place of this server in the database is not certain")
-	errPooler  = errors.New("a connection pool that shares sessions stands between dibs and Postgres; dibs needs sessions of its own")
+	// errOtherKind: see nodesKey.
+	errOtherKind = errors.New("servers of the other kind use this database: either all are given --cluster, or none")
+	errNoPlace   = errors.New("the place of this server in the database is not certain")
+	errPooler    = errors.New("a connection pool that shares sessions stands between dibs and Postgres; dibs needs sessions of its own")
 )
 
 // Occupy keeps servers that trust their memory of the database from sharing it:
@@ -61,7 +68,7 @@ func (s *Store) Occupy(ctx context.Context, shared bool) (lost <-chan error, err
 		if err == nil {
 			break
 		}
-		retry := errors.Is(err, errOccupied) || errors.Is(err, errNotYet)
+		retry := errors.Is(err, errOccupied) || errors.Is(err, errNotYet) || errors.Is(err, errOtherKind)
 		if !retry || sleep(ctx, occupyRetry) != nil {
 			o.drop()
 			return nil, err
@@ -105,7 +112,7 @@ type occupation struct {
 
 // enter takes the place, or takes it back.
 func (o *occupation) enter(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{o.connect, o.lock, o.outlive, o.count} {
+	for _, step := range []func(context.Context) error{o.connect, o.lock, o.ofOneKind, o.outlive, o.count} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -152,6 +159,31 @@ func (o *occupation) lock(ctx context.Context) error {
 	}
 	if !got {
 		return errOccupied
+	}
+	return nil
+}
+
+// ofOneKind fails while servers of the other kind are there. It takes its own key first, so
+// that of two that come together at least one sees the other.
+func (o *occupation) ofOneKind(ctx context.Context) error {
+	if !o.shared {
+		return nil
+	}
+	own, other := readersKey, nodesKey
+	if o.store.ofCluster {
+		own, other = other, own
+	}
+	var free bool
+	if _, err := o.conn.Exec(ctx, `SELECT pg_advisory_lock_shared($1)`, own); err != nil {
+		return o.broken(err)
+	}
+	const sql = `SELECT CASE WHEN pg_try_advisory_lock($1) THEN pg_advisory_unlock($1) ELSE false END`
+	if err := o.conn.QueryRow(ctx, sql, other).Scan(&free); err != nil {
+		return o.broken(err)
+	}
+	if !free {
+		o.drop()
+		return errOtherKind
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/dibs-calls/dibs/messages"
@@ -47,24 +46,25 @@ func (s *Store) OutboxRows(ctx context.Context, limit int) ([]messages.OutboxRow
 		row    messages.OutboxRow
 		events []byte
 	)
-	var unreadable error
 	_, err = pgx.ForEachRow(rows, []any{&row.ID, &events}, func() error {
-		if row.Events, unreadable = persistence.DecodeEvents(events); unreadable != nil {
-			unreadable = fmt.Errorf("row %d of the outbox: %w", row.ID, unreadable)
-			return unreadable
-		}
+		row.Events, row.Unreadable = persistence.DecodeEvents(events)
 		found = append(found, row)
 		return nil
 	})
-	switch {
-	case unreadable != nil && len(found) > 0:
-		return found, nil // what comes before it need not wait
-	case unreadable != nil:
-		return nil, unreadable
-	case err != nil:
+	if err != nil {
 		return nil, wrap(s.broken(err))
 	}
 	return found, nil
+}
+
+// SetOutboxAside implements [persistence.Outbox].
+func (s *Store) SetOutboxAside(ctx context.Context, id int64, reason string) error {
+	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+	_, err := s.engine.Exec(ctx, `
+WITH gone AS (DELETE FROM outbox WHERE id = $1 RETURNING id, written_at, events)
+INSERT INTO outbox_unreadable (id, written_at, events, reason) SELECT id, written_at, events, $2 FROM gone`, id, reason)
+	return wrap(s.broken(err))
 }
 
 // ClearOutbox implements [persistence.Outbox]. It does not wait for the disk: a

@@ -52,6 +52,14 @@ func (p *place) doubt() {
 // bornKey is where a connection of a server says when its session began.
 const bornKey = "dibs born"
 
+// connected prepares a new connection on which this process may write.
+func (s *Store) connected(ctx context.Context, conn *pgx.Conn) error {
+	if err := s.holdPlace(ctx, conn); err != nil {
+		return err
+	}
+	return s.label(ctx, conn)
+}
+
 // holdPlace lets a new connection of a server write: it takes its lock first, and
 // then makes sure that the server still has its place. Whoever gets the place
 // after that waits for the lock.

@@ -54,8 +54,10 @@ type Store struct {
 	committer persistence.Committer
 	pending   unresolved
 	place     *place
-	leave     func()       // ends Occupy; nil: not occupied
-	careful   atomic.Int32 // how many batches are still to be written carefully
+	node      atomic.Pointer[enlisted] // nil: not a node of a cluster
+	ofCluster bool                     // see Occupy; set before it
+	leave     func()                   // ends Occupy; nil: not occupied
+	careful   atomic.Int32             // how many batches are still to be written carefully
 	closing   sync.Once
 	// at is called before each message to the server that belongs to a
 	// transaction. Nil except in tests, which break things there.
@@ -101,7 +103,7 @@ func connect(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	total = max(total, minMaxConns)
 	var err error
-	if s.engine, err = newPool(ctx, cfg, total-total/4, engineSettings, s.holdPlace); err != nil {
+	if s.engine, err = newPool(ctx, cfg, total-total/4, engineSettings, s.connected); err != nil {
 		return nil, err
 	}
 	if s.lists, err = newPool(ctx, cfg, total/4, listSettings, nil); err != nil {

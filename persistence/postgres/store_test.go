@@ -224,22 +224,3 @@ func TestDeletedPastTheStore(t *testing.T) {
 		t.Errorf("event %+v", e)
 	}
 }
-
-// What is in the outbox and cannot be read is a defect, and is not skipped.
-func TestOutboxRowThatCannotBeRead(t *testing.T) {
-	b := newBench(t, pgtest.URL(t), nil)
-	if _, err := b.direct.Exec(t.Context(), `INSERT INTO outbox (events) VALUES ('[{"call":1}]'::bytea)`); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := b.store.OutboxRows(t.Context(), 1); messages.CodeOf(err) != messages.CodeInternal {
-		t.Errorf("error %v", err)
-	}
-	// What comes before it does not wait for it.
-	b.claim(t, b.people(t, 1)[0], b.clients(t, 1)[0])
-	if _, err := b.direct.Exec(t.Context(), `UPDATE outbox SET id = DEFAULT WHERE id = (SELECT min(id) FROM outbox)`); err != nil {
-		t.Fatal(err)
-	}
-	if rows, err := b.store.OutboxRows(t.Context(), 10); err != nil || len(rows) != 1 || len(rows[0].Events) != 1 {
-		t.Errorf("%v, %+v", err, rows)
-	}
-}

@@ -52,6 +52,10 @@ func (x *tx) acquire(ctx context.Context) error {
 	if err != nil {
 		return wrap(x.store.broken(err))
 	}
+	if err := x.store.trusted(conn.Conn()); err != nil {
+		conn.Release()
+		return err
+	}
 	x.conn, x.pid = conn, conn.Conn().PgConn().PID()
 	return nil
 }

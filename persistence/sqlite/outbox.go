@@ -29,10 +29,9 @@ func (s *Store) OutboxRows(ctx context.Context, limit int) ([]messages.OutboxRow
 		if err := rows.Scan(&row.ID, &events); err != nil {
 			return err
 		}
-		var err error
-		row.Events, err = persistence.DecodeEvents(events)
+		row.Events, row.Unreadable = persistence.DecodeEvents(events)
 		found = append(found, row)
-		return err
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -47,6 +46,19 @@ func (s *Store) ClearOutbox(ctx context.Context, ids []int64) error {
 	}
 	return s.write(ctx, func(x *tx) error {
 		_, err := x.exec(`delete from outbox where seq in (select value from json_each(?1))`, list(ids))
+		return err
+	})
+}
+
+// SetOutboxAside implements [persistence.Outbox].
+func (s *Store) SetOutboxAside(ctx context.Context, id int64, reason string) error {
+	return s.write(ctx, func(x *tx) error {
+		if _, err := x.exec(`
+insert into outbox_unreadable (seq, written_at, events, reason, set_aside_at)
+select seq, written_at, events, ?2, ?3 from outbox where seq = ?1`, id, reason, x.now); err != nil {
+			return err
+		}
+		_, err := x.exec(`delete from outbox where seq = ?1`, id)
 		return err
 	})
 }

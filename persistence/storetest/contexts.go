@@ -98,7 +98,8 @@ func contextEndedReads(t *testing.T, s persistence.Store) {
 			_, _, err := s.ListClients(ctx, messages.ClientQuery{Page: 1, Limit: 10})
 			return err
 		},
-		"AddClients": func() error { return s.AddClients(ctx, []messages.Client{newClient("late")}) },
+		"AddClientOnce": func() error { c := newClient("late"); return s.AddClientOnce(ctx, &c, *newKey("late")) },
+		"AddClients":    func() error { return s.AddClients(ctx, []messages.Client{newClient("late")}) },
 		"UpdateClients": func() error {
 			_, err := s.UpdateClients(ctx, []messages.ClientPatch{{ID: c.ID}})
 			return err

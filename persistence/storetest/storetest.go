@@ -49,6 +49,7 @@ func topics() []topic {
 		{"People", true, peoplePromises()},
 		{"Tokens", true, tokenPromises()},
 		{"Clients", true, clientPromises()},
+		{"ClientOnce", true, clientOncePromises()},
 		{"ClientChanges", true, clientChangePromises()},
 		{"Search", true, searchPromises()},
 		{"Logs", true, logPromises()},

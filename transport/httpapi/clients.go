@@ -66,6 +66,16 @@ func (a *API) addClient(ctx context.Context, x *exchange) error {
 	if p.Attributes != nil {
 		client.Attributes = p.Attributes
 	}
+	key, err := x.idempotencyKey()
+	if err != nil {
+		return err
+	}
+	if key != nil {
+		if err := a.Store.AddClientOnce(ctx, &client, *key); err != nil {
+			return err
+		}
+		return x.respond(http.StatusCreated, clientAnswer{client})
+	}
 	added := []messages.Client{client}
 	if err := a.Store.AddClients(ctx, added); err != nil {
 		return err

@@ -14,9 +14,9 @@ import (
 
 // streamTimes are the times of streams.
 type streamTimes struct {
-	// stall is how long a reader may keep us from sending. It is longer than
-	// the pause between heartbeats, so that the deadline need not be taken back
-	// after each write.
+	// stall is how long a reader may keep us from sending a piece. It is longer
+	// than the pause between heartbeats, so that the deadline need not be taken
+	// back after each write.
 	stall time.Duration
 	// A session is checked again after check and at most a tenth less, so that
 	// readers who came together do not ask the store together. With
@@ -32,7 +32,15 @@ func defaultStreamTimes() streamTimes {
 
 const readersRetry = 5 * time.Second
 
-var errSessionOver = errors.New("httpapi: the session has ended")
+// piece is how much a reader has to take within streamTimes.stall. A snapshot is
+// megabytes, and a telephone on a bad line may take minutes for it: as long as it
+// goes on reading, at 5 KB a second or more, it is not cut off.
+const piece = 128 << 10
+
+var (
+	errSessionOver = errors.New("httpapi: the session has ended")
+	errStreamOver  = errors.New("httpapi: the stream was ended while a frame was being sent")
+)
 
 // events streams who begins and ends calls.
 func (a *API) events(ctx context.Context, x *exchange) error {
@@ -49,7 +57,7 @@ func (a *API) events(ctx context.Context, x *exchange) error {
 	defer context.AfterFunc(a.streaming, func() { cancel(http.ErrServerClosed) })()
 	defer a.watchSession(ctx, x.digest, cancel)()
 
-	s := &stream{x: x, to: http.NewResponseController(x.w), stall: a.times.stall}
+	s := &stream{x: x, to: http.NewResponseController(x.w), stall: a.times.stall, over: ctx.Done()}
 	if x.r.Method == http.MethodHead {
 		s.begin()
 		return nil
@@ -78,6 +86,7 @@ type stream struct {
 	to       *http.ResponseController
 	stall    time.Duration
 	deadline time.Time
+	over     <-chan struct{} // somebody has ended it
 }
 
 // begin sends the header. The server's own timeouts are for answers that end.
@@ -95,8 +104,26 @@ func (s *stream) begin() {
 }
 
 // send writes frames through to the reader. An error means that the reader is
-// gone, or has not read for too long.
+// gone, or has read nothing for too long.
 func (s *stream) send(frames []byte) error {
+	for len(frames) > piece {
+		if err := s.write(frames[:piece]); err != nil {
+			return err
+		}
+		frames = frames[piece:]
+		select {
+		case <-s.over:
+			return errStreamOver
+		default:
+		}
+	}
+	if err := s.write(frames); err != nil {
+		return err
+	}
+	return s.to.Flush()
+}
+
+func (s *stream) write(b []byte) error {
 	// The wall clock and not the API's: the network knows no other. A deadline
 	// is not moved for the sake of a little.
 	if deadline := time.Now().Add(s.stall); deadline.Sub(s.deadline) >= s.stall/16 {
@@ -109,10 +136,8 @@ func (s *stream) send(frames []byte) error {
 	if s.x.status == 0 {
 		s.begin()
 	}
-	if _, err := s.x.w.Write(frames); err != nil {
-		return err
-	}
-	return s.to.Flush()
+	_, err := s.x.w.Write(b)
+	return err
 }
 
 // watchSession ends a stream when its session has ended. While the store cannot

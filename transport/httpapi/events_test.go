@@ -2,10 +2,12 @@ package httpapi
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -193,6 +195,72 @@ func TestReaderThatNeverReads(t *testing.T) {
 		}
 	}
 	waitFor(t, func() bool { return r.ln.open.Load() == 0 })
+}
+
+// A reader on a bad line is not cut off while it reads, however long the snapshot
+// takes; one that has stopped in the middle of it is.
+func TestSlowReaderGetsItsSnapshot(t *testing.T) {
+	const stall = time.Second
+	live := newFakeLive()
+	w := newWorld(t, withLive(live))
+	w.api.times.stall = stall
+	r := serve(t, w, Limits{})
+	// More than the system keeps for a connection, by far.
+	snapshot := append(bytes.Repeat([]byte("x"), 24<<20), "\n\n"...)
+	begin := func() net.Conn {
+		conn := r.dial(t, "GET "+eventsPath+" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+w.token["Ana"]+"\r\n\r\n")
+		live.send(t, string(snapshot))
+		if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	conn := begin()
+	began, got, buf := time.Now(), 0, make([]byte, piece)
+	for got < len(snapshot) {
+		n, err := conn.Read(buf)
+		if got += n; err != nil {
+			t.Fatalf("cut off after %d bytes and %v: %v", got, time.Since(began), err)
+		}
+		<-time.After(time.Duration(n) * 3 * stall / time.Duration(len(snapshot)))
+	}
+	if took := time.Since(began); took < 3*stall || live.ended() > 0 {
+		t.Errorf("read in %v, %d streams have ended; the test has tested nothing", took, live.ended())
+	}
+	live.send(t, "event: x\n\n") // it goes on
+	_ = conn.Close()
+	waitFor(t, func() bool {
+		select {
+		case live.next <- snapshot: // so that it finds out
+		default:
+		}
+		return live.ended() == 1
+	})
+
+	stops := begin()
+	if _, err := io.ReadFull(stops, make([]byte, 2<<20)); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool { return live.ended() == 2 })
+}
+
+// A stream that is ended in the middle of a snapshot does not go on until the
+// reader has it.
+func TestStreamEndsInTheMiddleOfASnapshot(t *testing.T) {
+	live := newFakeLive()
+	w := newWorld(t, withLive(live))
+	r := serve(t, w, Limits{})
+	conn := r.dial(t, "GET "+eventsPath+" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+w.token["Ana"]+"\r\n\r\n")
+	const size = 64 << 20 // far more than the system keeps for a connection
+	live.send(t, strings.Repeat("x", size))
+	if _, err := io.ReadFull(conn, make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	w.api.EndStreams()
+	if n, err := io.Copy(io.Discard, conn); err != nil || n > size/2 {
+		t.Errorf("%d bytes came after its end (%v)", n, err)
+	}
+	waitFor(t, func() bool { return live.ended() == 1 })
 }
 
 func TestStreamEndsWithItsSession(t *testing.T) {

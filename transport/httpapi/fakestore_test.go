@@ -31,6 +31,7 @@ type fakeStore struct {
 	claims   map[messages.UserID]messages.HeldClaim
 	audits   []messages.Audit
 	patches  []messages.ClientPatch // that UpdateClients was given
+	once     map[string]madeClient  // by caller and key
 }
 
 func newFakeStore(now func() time.Time) *fakeStore {
@@ -259,6 +260,38 @@ func (s *fakeStore) AddClients(ctx context.Context, clients []messages.Client, a
 	}
 	s.audits = append(s.audits, audit...)
 	return nil
+}
+
+func (s *fakeStore) AddClientOnce(ctx context.Context, c *messages.Client, key messages.Key) error {
+	s.mu.Lock()
+	name := key.Caller + " " + key.Value
+	first, found := s.once[name]
+	s.mu.Unlock()
+	switch {
+	case found && first.key.Digest != key.Digest:
+		return coded(messages.CodeKeyReused)
+	case found:
+		*c = first.client
+		return nil
+	}
+	made := []messages.Client{*c}
+	if err := s.AddClients(ctx, made); err != nil {
+		return err
+	}
+	*c = made[0]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.once == nil {
+		s.once = map[string]madeClient{}
+	}
+	s.once[name] = madeClient{key, *c}
+	return nil
+}
+
+// madeClient is a client that was made with a key.
+type madeClient struct {
+	key    messages.Key
+	client messages.Client
 }
 
 func keepableClient(c messages.Client) error {

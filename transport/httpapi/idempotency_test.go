@@ -27,6 +27,16 @@ func TestIdempotencyKeys(t *testing.T) {
 		t.Errorf("%d logs", len(w.store.logs))
 	}
 
+	before, client := len(w.store.clients), m{"name": "Once", "attributes": m{"a": 1}}
+	made := w.do("Ana", "POST", "/api/clients", client, "Idempotency-Key", "client 1").is(201)
+	w.do("Ana", "POST", "/api/clients", client, "Idempotency-Key", "client 1").is(201).has("client.id", made.str("client.id"), "client.attributes.a", 1)
+	w.do("Ana", "POST", "/api/clients", m{"name": "Twice"}, "Idempotency-Key", "client 1").is(422, messages.CodeKeyReused)
+	w.do("Ana", "POST", "/api/clients", client, "Idempotency-Key", "").is(400, messages.CodeBadRequest)
+	w.do("Ben", "POST", "/api/clients", client, "Idempotency-Key", "client 1").is(201)
+	if n := len(w.store.clients) - before; n != 2 {
+		t.Errorf("%d clients were made, want one each", n)
+	}
+
 	path := "/api/user-status/" + w.ben.ID.String() + "/call"
 	w.do("Adele", "DELETE", path, m{"reason": "x"}, "Idempotency-Key", "r").is(200).has("ended.client_id", w.yuri)
 	w.do("Adele", "DELETE", path, m{"reason": "x"}, "Idempotency-Key", "r").is(200).has("ended.client_id", w.yuri)

@@ -72,6 +72,9 @@ type Clients interface {
 	ClientByID(ctx context.Context, id messages.ClientID) (messages.Client, error)
 	// AddClients sets times, and ids where they are zero, in place.
 	AddClients(ctx context.Context, clients []messages.Client, audit ...messages.Audit) error
+	// AddClientOnce makes a client, unless key was recorded before: then c becomes
+	// the one that was made.
+	AddClientOnce(ctx context.Context, c *messages.Client, key messages.Key) error
 	// UpdateClients changes what the patches give and nothing else, also while
 	// others change the same clients. It returns the clients that exist, as they
 	// are now.

@@ -64,8 +64,8 @@ func (b *Bus) open(ctx context.Context) (err error) {
 // firstStream makes the stream, so that what is wrong with it is said at the
 // start. With our own server nothing may be wrong.
 func (b *Bus) firstStream(ctx context.Context) error {
-	if b.link.nc.Status() != nats.CONNECTED {
-		return nil
+	if b.link.nc.Status() != nats.CONNECTED || b.embedded != nil && b.cfg.Embedded.Routes.Listen != "" {
+		return nil // one of several has to find the others first
 	}
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
@@ -110,7 +110,7 @@ func (b *Bus) newPublisher(outbox Outbox, t timing) (*Publisher, error) {
 		durable = b.embedded.Sync
 	}
 	return &Publisher{
-		outbox: outbox, js: b.js, link: b.link, durable: durable, stream: b.cfg.Stream,
+		outbox: outbox, js: b.js, link: b.link, largest: b.js.Conn().MaxPayload, durable: durable, stream: b.cfg.Stream,
 		metrics: m, log: b.log("publisher"), now: b.cfg.Now, timing: t,
 		wake: make(chan struct{}, 1), stopping: make(chan struct{}), done: make(chan struct{}),
 		limit: firstRows, acked: map[string]bool{},
@@ -142,11 +142,16 @@ func (b *Bus) Ready(ctx context.Context) error {
 	return nil
 }
 
+// Lost says why the connection was closed for good, if it was, and not by
+// [Bus.Close]. A server that is away is no such thing. The process is to end then,
+// and be started again: nothing here will ever reach NATS.
+func (b *Bus) Lost() <-chan error { return b.link.lost }
+
 // Close closes the connection and stops the embedded server, at the latest when
 // ctx ends. Publishers and feeds are stopped before. It can be repeated.
 func (b *Bus) Close(ctx context.Context) error {
-	if b.link != nil && b.link.nc != nil {
-		b.link.nc.Close()
+	if b.link != nil {
+		b.link.close()
 	}
 	if b.embedded != nil {
 		return b.embedded.Stop(ctx)

@@ -14,10 +14,18 @@ import (
 
 // Defaults of [StreamConfig].
 const (
-	DefaultMaxAge     = 24 * time.Hour
-	DefaultMaxBytes   = 1 << 30
-	DefaultDuplicates = 2 * time.Minute
+	DefaultMaxAge   = 24 * time.Hour
+	DefaultMaxBytes = 1 << 30
+	// DefaultDuplicates is longer than two publishers may be apart with the same
+	// row, as long as both get on: five seconds to read it and [sendWithin] to send
+	// it, for the later one; [sendWithin], [ackWithin] and five seconds to clear it,
+	// for the earlier. Longer still would only help after outages, and NATS keeps
+	// every id that long in memory, at 250 bytes.
+	DefaultDuplicates = 20 * time.Second
 )
+
+// leastMaxAge lets a reader come back that was cut off for a moment.
+const leastMaxAge = 2 * time.Minute
 
 // Config says which NATS carries the events. With neither URL nor Embedded.Dir
 // it is refused.
@@ -59,8 +67,9 @@ type TLS struct {
 }
 
 // StreamConfig is how much DIBS_EVENTS keeps. Limits of an existing stream are
-// only ever widened, so that no start of a node throws events away; what an
-// operator changed in the stream is left as it is.
+// only ever widened, so that no start of a node throws events away; its duplicate
+// window, which keeps no events, becomes what is wanted. What an operator changed in
+// the stream is left as it is.
 //
 // A server keeps an index of subjects and message ids in memory: about 0.5 KiB
 // for each event of a client and a user who have no other on the stream. With
@@ -90,7 +99,7 @@ func (c *StreamConfig) setDefaults() {
 
 func (c StreamConfig) check() error {
 	switch {
-	case c.MaxAge < DefaultDuplicates:
+	case c.MaxAge < leastMaxAge:
 		return fmt.Errorf("the event stream cannot keep events for only %s: give at least two minutes", c.MaxAge)
 	case c.MaxBytes < 1<<20:
 		return fmt.Errorf("the event stream cannot do with %d bytes: give at least 1 MiB", c.MaxBytes)
@@ -120,7 +129,7 @@ func (c Config) Check() error {
 		return errors.New("neither the address of a NATS server nor a folder for an embedded one is given")
 	case c.URL != "" && c.Embedded.Listen != "":
 		return fmt.Errorf("the embedded NATS server cannot listen on %s because the one at a URL is used: give one of the two", c.Embedded.Listen)
-	case c.URL == "" && c.Stream.Replicas > 1:
+	case c.URL == "" && c.Stream.Replicas > 1 && c.Embedded.Routes.Listen == "":
 		return fmt.Errorf("the embedded NATS server is alone and cannot keep %d replicas", c.Stream.Replicas)
 	}
 	if c.URL == "" {

@@ -2,6 +2,8 @@ package natsapi
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/textproto"
@@ -51,7 +53,7 @@ const (
 // deadLetter makes the letter of an event that cannot be applied, of at most so
 // many bytes.
 func deadLetter(msg jetstream.Msg, meta *jetstream.MsgMetadata, why *rejection, most int64) *nats.Msg {
-	letter := nats.NewMsg(deadPrefix + msg.Subject())
+	letter := nats.NewMsg(deadSubjectOf(msg.Subject()))
 	for name, values := range msg.Headers() {
 		if !reservedHeader(name) {
 			letter.Header[name] = values
@@ -59,7 +61,7 @@ func deadLetter(msg jetstream.Msg, meta *jetstream.MsgMetadata, why *rejection, 
 	}
 	letter.Header.Set(headerReason, string(why.reason))
 	letter.Header.Set(headerError, oneLine(why.sentence))
-	letter.Header.Set(headerSubject, msg.Subject())
+	letter.Header.Set(headerSubject, msg.Subject()[:min(len(msg.Subject()), keptSubject)])
 	letter.Header.Set(headerReceived, meta.Timestamp.UTC().Format(time.RFC3339Nano))
 	letter.Header.Set(headerDeliveries, strconv.FormatUint(meta.NumDelivered, 10))
 	// A stream made anew counts from one again, hence the time.
@@ -68,6 +70,25 @@ func deadLetter(msg jetstream.Msg, meta *jetstream.MsgMetadata, why *rejection, 
 	letter.Data = msg.Data()
 	fit(letter, int(most))
 	return letter
+}
+
+const (
+	// longSubject is from when on a letter does not carry the subject of its event in
+	// its own: the line of the protocol that names it, with what we put around it,
+	// would be longer than the server takes (4,096 bytes, unless it is configured
+	// otherwise), and it then closes the connection for good.
+	longSubject = 1024
+	// keptSubject is how much of a subject the letter says.
+	keptSubject = 4096
+)
+
+// deadSubjectOf is where the letter of an event published on subject goes.
+func deadSubjectOf(subject string) string {
+	if len(subject) < longSubject {
+		return deadPrefix + subject
+	}
+	sum := sha256.Sum256([]byte(subject))
+	return deadPrefix + "long." + hex.EncodeToString(sum[:16])
 }
 
 // fit cuts a letter down to what the server takes. An event can be as large as
@@ -262,6 +283,9 @@ func (d *DeadLetters) Retry(ctx context.Context, l DeadLetter) error {
 	}
 	if l.header.Get(headerCut) == cutBody {
 		return fmt.Errorf("of dead letter %d only the beginning was kept, because all of it was too large for NATS: it can only be dropped", l.Seq)
+	}
+	if len(l.Subject) >= longSubject {
+		return fmt.Errorf("the subject of dead letter %d is too long (%d bytes), and nothing is known of it: it can only be dropped", l.Seq, len(l.Subject))
 	}
 	msg := nats.NewMsg(l.Subject)
 	for name, values := range l.header {

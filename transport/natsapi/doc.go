@@ -39,10 +39,12 @@
 // Between clients there is no order; of one user's events it is kept as far as
 // one publisher goes, which is not a promise.
 //
-// A duplicate that is older than the duplicate window (a node that was down, or
-// paused in the middle of a pass, for minutes) is stored again, behind events
-// that it preceded. It carries its call's fencing token, by which a reader can
-// tell that it is old news.
+// What was read from the outbox is sent for a few seconds ([sendWithin]), so that
+// nodes are never further apart than the stream's duplicate window
+// ([DefaultDuplicates]). A duplicate that is older (of a node that was down for
+// longer between publishing and clearing) is stored again, behind events that it
+// preceded. It carries its call's fencing token, by which a reader can tell that it is
+// old news.
 //
 // # What can fail
 //
@@ -56,6 +58,8 @@
 //     without names and texts, and with the CloudEvents attribute dibsreduced
 //     that says why. It is counted and logged. So nothing is lost and nothing
 //     stands in the way of others.
+//   - A row of the outbox cannot be read: what can be read of it is published, and
+//     the row is set aside ([Outbox.SetOutboxAside]), counted and logged.
 //   - The machine loses power: see [Embedded.Sync].
 //
 // Memory is bounded: a pass holds some thousand events, whatever the backlog.

@@ -43,9 +43,15 @@ type EmbeddedConfig struct {
 	Token  string // what other programs must give; empty: nothing
 	// Cert and Key are PEM files; with them the port speaks TLS only.
 	Cert, Key string
+
+	// Routes makes it one server of a cluster.
+	Routes RoutesConfig
 }
 
 func (c EmbeddedConfig) check() error {
+	if err := c.Routes.check(); err != nil {
+		return err
+	}
 	if c.Listen == "" {
 		return nil
 	}
@@ -125,7 +131,8 @@ func (e *Embedded) start(cfg EmbeddedConfig, log *slog.Logger) error {
 		e.shutdown()
 		return fmt.Errorf("the embedded NATS server in %s was not ready within %s: the log says what it was doing", cfg.Dir, startWithin)
 	}
-	if lost := e.missing(expected); len(lost) > 0 {
+	// One of several loads its streams when it has found the others.
+	if lost := e.missing(expected); len(lost) > 0 && cfg.Routes.Listen == "" {
 		e.shutdown()
 		return fmt.Errorf("the embedded NATS server cannot read what it stored in %s (the log says why): move that folder away to begin with an empty one; events that were not published yet are safe in the store", strings.Join(lost, ", "))
 	}
@@ -141,6 +148,9 @@ func serverOptions(cfg EmbeddedConfig) (*server.Options, error) {
 		JetStream: true, StoreDir: cfg.Dir, DisableJetStreamBanner: true,
 		JetStreamMaxMemory: jetStreamMemory, JetStreamMaxStore: jetStreamDisk,
 		SyncInterval: syncInterval, Authorization: cfg.Token,
+	}
+	if err := cfg.Routes.apply(o); err != nil {
+		return nil, err
 	}
 	if cfg.Listen == "" {
 		return o, nil

@@ -39,10 +39,6 @@ const (
 	inHand = 1024
 	// fetchMost and fetchBytes bound one request for events.
 	fetchMost, fetchBytes = 256, 4 << 20
-	// fetchWait is how long one request waits for the first event. A stop waits
-	// for it.
-	fetchWait = time.Second
-
 	// keepAlive is how often a node says that it is still at work on what it has
 	// in hand.
 	keepAlive = ackWait / 3
@@ -58,7 +54,8 @@ const (
 
 // ingestTiming is what tests shorten.
 type ingestTiming struct {
-	tries      int // of an event whose user or client is not there
+	fetchWait  time.Duration // how long one request waits for the first event; a stop waits for it
+	tries      int           // of an event whose user or client is not there
 	between    func(tries int) time.Duration
 	storeWait  time.Duration // between two tries while the store is away, at most
 	holdMost   time.Duration // how long an event without an answer stays in hand while the store is there
@@ -69,6 +66,7 @@ type ingestTiming struct {
 
 func usualIngestTiming() ingestTiming {
 	return ingestTiming{
+		fetchWait: time.Second,
 		// A second, two, four, … half a minute: about a minute in all, within
 		// which whoever imports people and clients may be done.
 		tries: 7, between: func(tries int) time.Duration {
@@ -258,7 +256,7 @@ func (in *Ingester) awaitStore(ctx context.Context) bool {
 func (in *Ingester) fetch(ctx context.Context, consumer jetstream.Consumer, n int) error {
 	taken := 0
 	defer func() { in.hand.giveBack(n - taken) }()
-	batch, err := consumer.Fetch(n, jetstream.FetchMaxWait(fetchWait), jetstream.FetchMaxBytes(fetchBytes))
+	batch, err := consumer.Fetch(n, jetstream.FetchMaxWait(in.timing.fetchWait), jetstream.FetchMaxBytes(fetchBytes))
 	if err != nil {
 		return fmt.Errorf("fetching call events: %w", err)
 	}

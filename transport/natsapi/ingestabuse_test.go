@@ -50,7 +50,7 @@ func TestOneUserDoesNotFillTheHand(t *testing.T) {
 		"none is answered":   func(chan struct{}) messages.Answer { return messages.Answer{Code: messages.CodeOutcomeUnknown} },
 	} {
 		t.Run(what, func(t *testing.T) {
-			const events = inHand + 10
+			const room, events = 4 * lineMost, 5 * lineMost
 			release := make(chan struct{})
 			let := sync.OnceFunc(func() { close(release) })
 			bus := open(t, inProcess(t, t.TempDir()))
@@ -61,7 +61,7 @@ func TestOneUserDoesNotFillTheHand(t *testing.T) {
 				}
 				return messages.Answer{}
 			}
-			in := ingesting(t, bus, f)
+			in := ingestingWith(t, bus, f, room)
 			t.Cleanup(let) // before the ingester is stopped
 			publishAll(t, bus, aUser, events)
 			waitFor(t, soon, "the flood is counted", func() bool { return in.metrics.pending.Load()+in.metrics.unacked.Load() == events })
@@ -389,26 +389,5 @@ func TestTallyIsBounded(t *testing.T) {
 	}
 	if _, full := tl.note(of(8), now.Add(2*tallyKept), count); full {
 		t.Error("what was not seen for long stays")
-	}
-}
-
-// TestStreamsThatLose: of a stream that an operator made in a way that can lose
-// events, it is said why.
-func TestStreamsThatLose(t *testing.T) {
-	var out lockedBuffer
-	cfg := inProcess(t, t.TempDir())
-	cfg.Log = slog.New(slog.NewTextHandler(&out, nil))
-	bus := open(t, cfg)
-	_, err := bus.js.CreateStream(t.Context(), jetstream.StreamConfig{
-		Name: IngestStreamName, Subjects: []string{ingestSubject}, MaxAge: time.Hour, Storage: jetstream.MemoryStorage,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ingesting(t, bus, newTaker())
-	for _, why := range []string{"memory", "drops the oldest", "by age", "retention"} {
-		if n := strings.Count(out.String(), why); n != 1 {
-			t.Errorf("%q is said %d times:\n%s", why, n, out.String())
-		}
 	}
 }

@@ -77,6 +77,19 @@ const (
 	// among the dead letters. Past it nothing is delivered, so it is far beyond
 	// what such events come to; each costs the server some hundred bytes.
 	maxUnacked = 500_000
+
+	// ingestWindow is how long the server takes two events with one Nats-Msg-Id for
+	// the same: the least that it allows. An event is known by its source and its id,
+	// in the store; by that header, those of two services that count alike would be
+	// the same, and one of them lost.
+	ingestWindow = 100 * time.Millisecond
+	// deadWindow is how long a letter is recognised that is written again because
+	// its event came again: after [ackWait], or when a killed node is back. A letter
+	// that is there twice does no harm, and ids take memory for as long as the window.
+	deadWindow = time.Minute
+
+	// What dibs set before, and for the first what a server sets by itself.
+	formerIngestWindow, formerDeadWindow = 2 * time.Minute, time.Hour
 )
 
 // ingestStreams makes the two streams and the consumer where they are missing.
@@ -85,18 +98,18 @@ func ingestStreams(ctx context.Context, js jetstream.JetStream, cfg IngestConfig
 		Name: IngestStreamName, Subjects: []string{ingestSubject},
 		Description: "Call events of other services, until dibs has taken them.",
 		Storage:     jetstream.FileStorage, Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew,
-		MaxBytes: cfg.MaxBytes, MaxMsgSize: maxReport, Duplicates: DefaultDuplicates, Replicas: replicas,
+		MaxBytes: cfg.MaxBytes, MaxMsgSize: maxReport, Duplicates: ingestWindow, Replicas: replicas,
 	}
 	dead := jetstream.StreamConfig{
 		Name: DeadStreamName, Subjects: []string{deadSubject},
 		Description: "Call events that could not be applied ('dibs dead list').",
 		Storage:     jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew,
-		MaxBytes: cfg.DeadBytes, Duplicates: time.Hour, Replicas: replicas, AllowDirect: true,
+		MaxBytes: cfg.DeadBytes, Duplicates: deadWindow, Replicas: replicas, AllowDirect: true,
 	}
-	if _, err := oneStream(ctx, js, dead, log); err != nil {
+	if _, err := oneStream(ctx, js, dead, formerDeadWindow, log); err != nil {
 		return nil, err
 	}
-	stream, err := oneStream(ctx, js, ingest, log)
+	stream, err := oneStream(ctx, js, ingest, formerIngestWindow, log)
 	if err != nil {
 		return nil, err
 	}
@@ -110,8 +123,9 @@ func ingestStreams(ctx context.Context, js jetstream.JetStream, cfg IngestConfig
 	return consumer, nil
 }
 
-// oneStream makes a stream, or takes one that is there if it can serve.
-func oneStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig, log *slog.Logger) (jetstream.Stream, error) {
+// oneStream makes a stream, or takes one that is there if it can serve. A duplicate
+// window that nobody chose is the former one.
+func oneStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig, former time.Duration, log *slog.Logger) (jetstream.Stream, error) {
 	stream, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		stream, err = js.CreateStream(ctx, want)
@@ -129,15 +143,29 @@ func oneStream(ctx context.Context, js jetstream.JetStream, want jetstream.Strea
 	case is.NoAck, is.Sealed, is.Mirror != nil:
 		return nil, fmt.Errorf("the stream %s does not acknowledge what is published: it is sealed, a mirror, or says so", want.Name)
 	}
+	if is.Duplicates == former {
+		is.Duplicates = want.Duplicates
+		if _, err := js.UpdateStream(ctx, is); err != nil {
+			is.Duplicates = former
+			log.Warn("the duplicate window of a stream of call events could not be shortened", "stream", want.Name, "error", err)
+		}
+	}
+	warnOfLoss(is, want, log)
+	return stream, nil
+}
+
+// warnOfLoss says what makes a stream lose events.
+func warnOfLoss(is, want jetstream.StreamConfig, log *slog.Logger) {
+	alike := is.Name == IngestStreamName && is.Duplicates > want.Duplicates
 	for why, so := range map[string]bool{
 		"it is kept in memory: a restart of NATS loses it":                         is.Storage != jetstream.FileStorage,
 		"when it is full it drops the oldest instead of refusing the newest":       is.Discard != jetstream.DiscardNew,
 		"it drops events by age, taken or not":                                     is.MaxAge > 0,
 		"it keeps events that were taken, or drops some that were not (retention)": is.Retention != want.Retention,
+		"its duplicate window drops those of two services with one Nats-Msg-Id":    alike,
 	} {
 		if so {
 			log.Warn("a stream of call events may lose some", "stream", want.Name, "because", why)
 		}
 	}
-	return stream, nil
 }

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -38,13 +39,16 @@ type link struct {
 	changed chan struct{} // closed when up changes, and replaced
 
 	losses prometheus.Counter
+
+	closing atomic.Bool // we closed the connection ourselves
+	lost    chan error  // why the connection was closed for good, though we did not ask for it
 }
 
 // dial connects. A server that refuses us is an error; one that cannot be
 // reached is tried for ever, because calls do not need it.
 func dial(cfg Config, embedded *Embedded) (*link, error) {
 	l := &link{
-		log: cfg.Log, changed: make(chan struct{}),
+		log: cfg.Log, changed: make(chan struct{}), lost: make(chan error, 1),
 		losses: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "dibs_nats_connection_losses_total", Help: "How often the connection to NATS was lost.",
 		}),
@@ -94,7 +98,7 @@ func (l *link) options(cfg Config, embedded *Embedded) ([]nats.Option, error) {
 			l.losses.Inc()
 			l.set(false)
 		}),
-		nats.ClosedHandler(func(*nats.Conn) { l.set(false) }),
+		nats.ClosedHandler(l.closed),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { l.log.Warn("NATS", "error", err) }),
 	}
 	if embedded != nil {
@@ -144,6 +148,34 @@ func reconnectDelay(attempts int) time.Duration {
 		d = min(d, reconnectFirst<<attempts)
 	}
 	return d/2 + rand.N(d/2)
+}
+
+// closed is called when there will never be a connection again: we wanted it so, or
+// the server said something after which the library does not connect anew (that a
+// line of the protocol was too long, say). All that works over the connection is
+// bound to it, so then only another process helps.
+func (l *link) closed(nc *nats.Conn) {
+	l.set(false)
+	if l.closing.Load() {
+		return
+	}
+	why := nc.LastError()
+	if why == nil {
+		why = nats.ErrConnectionClosed
+	}
+	l.log.Error("the connection to NATS was closed for good", "error", why)
+	select {
+	case l.lost <- fmt.Errorf("the connection to NATS was closed for good: %w", why):
+	default: // while we were still connecting: dial says it
+	}
+}
+
+// close ends the connection.
+func (l *link) close() {
+	l.closing.Store(true)
+	if l.nc != nil {
+		l.nc.Close()
+	}
 }
 
 func (l *link) set(up bool) {

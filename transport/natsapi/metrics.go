@@ -13,6 +13,7 @@ type metrics struct {
 	published  *prometheus.CounterVec
 	duplicates prometheus.Counter
 	reduced    prometheus.Counter
+	unreadable prometheus.Counter
 	failures   prometheus.Counter
 	delay      prometheus.Histogram
 	pass       prometheus.Histogram
@@ -35,6 +36,7 @@ func newMetrics(registry prometheus.Registerer, now func() time.Time) (*metrics,
 		}, []string{"type"}),
 		duplicates: counter("dibs_events_duplicate_total", "Events that the stream had already: published by another node, or before a crash."),
 		reduced:    counter("dibs_events_reduced_total", "Events published without names and texts, because they could not be published as they were. Each is a defect or a limit set too low."),
+		unreadable: counter("dibs_outbox_unreadable_total", "Rows of the outbox that could not be read as a whole, and were set aside in the table outbox_unreadable. Each is a defect."),
 		failures:   counter("dibs_event_publish_failures_total", "Passes of the publisher that failed; what they left is tried again."),
 		delay: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "dibs_event_publish_delay_seconds", Help: "Time from an event, by the store's clock, to its acknowledgement by JetStream, by ours.",
@@ -51,7 +53,7 @@ func newMetrics(registry prometheus.Registerer, now func() time.Time) (*metrics,
 	age := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "dibs_outbox_oldest_seconds", Help: "Age of the oldest batch whose events are not published yet; 0: there is none.",
 	}, func() float64 { _, age := m.backlog(); return age.Seconds() })
-	for _, c := range []prometheus.Collector{m.published, m.duplicates, m.reduced, m.failures, m.delay, m.pass, rows, age} {
+	for _, c := range []prometheus.Collector{m.published, m.duplicates, m.reduced, m.unreadable, m.failures, m.delay, m.pass, rows, age} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the publisher's metrics: %w", err)
 		}

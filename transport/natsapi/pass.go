@@ -15,10 +15,14 @@ import (
 const (
 	// A pass takes as many rows as hold about this many events: enough to make
 	// a backlog drain fast, little enough to hold in memory.
-	eventsAPass          = 2000
-	firstRows, mostRows  = 32, 1024
-	inFlight             = 256 // events that wait for their acknowledgement
-	ackWithin            = 3 * time.Second
+	eventsAPass         = 2000
+	firstRows, mostRows = 32, 1024
+	inFlight            = 256 // events that wait for their acknowledgement
+	ackWithin           = 3 * time.Second
+	// sendWithin is for how long what was read from the outbox is sent. What is left
+	// then is read again: meanwhile others may have published it and cleared it, so
+	// long ago that the stream does not know it any more ([DefaultDuplicates]).
+	sendWithin           = 3 * time.Second
 	headerRoom           = 512 // bytes of a message beside its data
 	reasonSize, reasonNo = "too_large", "not_encodable"
 )
@@ -37,14 +41,19 @@ func (p *Publisher) pass(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	p.forgetOthers(rows)
-	perr := p.publish(ctx, rows)
-	if perr != nil {
+	late, perr := p.publish(ctx, rows, p.now().Add(sendWithin))
+	met := errors.Is(perr, errMet)
+	if perr != nil && !met {
 		p.ensured = false // the stream may be what is missing
 	}
-	if err := errors.Join(perr, p.clear(ctx, rows)); err != nil {
+	cerr := p.clear(ctx, rows)
+	if met && cerr != nil {
+		perr = nil // a failure is a failure, whomever this one met
+	}
+	if err := errors.Join(perr, cerr); err != nil {
 		return false, err
 	}
-	more = len(rows) == p.limit
+	more = late || len(rows) == p.limit
 	p.adapt(rows)
 	p.metrics.pass.Observe(p.now().Sub(began).Seconds())
 	return more, nil
@@ -95,7 +104,7 @@ func (p *Publisher) send(s *step) error {
 	switch {
 	case err != nil:
 		s.ack, err = p.sendReduced(s.event, reasonNo, err)
-	case int64(len(msg.Data)+headerRoom) > p.js.Conn().MaxPayload():
+	case int64(len(msg.Data)+headerRoom) > p.largest():
 		s.ack, err = p.sendReduced(s.event, reasonSize, nats.ErrMaxPayload)
 	default:
 		s.ack, err = p.transmit(msg)
@@ -163,21 +172,22 @@ func (p *Publisher) ackOf(ctx context.Context, future jetstream.PubAckFuture) (*
 // behind one that failed may be among them: its events depend on nothing of the
 // other row, or they would not have been sent.
 func (p *Publisher) clear(ctx context.Context, rows []messages.OutboxRow) error {
+	var gone []messages.OutboxRow
 	var ids []int64
-	var events []string
 	for _, row := range rows {
 		if !p.complete(row) {
+			continue
+		}
+		gone = append(gone, row)
+		if row.Unreadable != nil {
 			continue
 		}
 		if len(row.Events) == 0 {
 			p.log.Error("a row of the outbox holds no events and is removed", "row", row.ID)
 		}
 		ids = append(ids, row.ID)
-		for _, e := range row.Events {
-			events = append(events, eventID(e))
-		}
 	}
-	if len(ids) == 0 {
+	if len(gone) == 0 {
 		return nil
 	}
 	if err := p.durable(); err != nil {
@@ -188,8 +198,30 @@ func (p *Publisher) clear(ctx context.Context, rows []messages.OutboxRow) error 
 	if err := p.outbox.ClearOutbox(ctx, ids); err != nil {
 		return fmt.Errorf("clearing the outbox: %w", err)
 	}
-	for _, id := range events {
-		delete(p.acked, id)
+	if err := p.setAside(ctx, gone); err != nil {
+		return err
+	}
+	for _, row := range gone {
+		for _, e := range row.Events {
+			delete(p.acked, eventID(e))
+		}
+	}
+	return nil
+}
+
+// setAside takes the rows out of the way that could not be read. What could be
+// read of them is on the stream.
+func (p *Publisher) setAside(ctx context.Context, rows []messages.OutboxRow) error {
+	for _, row := range rows {
+		if row.Unreadable == nil {
+			continue
+		}
+		if err := p.outbox.SetOutboxAside(ctx, row.ID, row.Unreadable.Error()); err != nil {
+			return fmt.Errorf("setting aside row %d of the outbox, which cannot be read: %w", row.ID, err)
+		}
+		p.metrics.unreadable.Inc()
+		p.log.Error("a row of the outbox cannot be read: some of its events are not published; it is kept in the table outbox_unreadable",
+			"row", row.ID, "published", len(row.Events), "cause", row.Unreadable)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package natsapi
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
@@ -50,24 +51,32 @@ func (p *Publisher) plan(rows []messages.OutboxRow) (ready []*step) {
 
 // publish sends the events of rows as [Publisher.plan] has it, and collects
 // their acknowledgements in p.acked. After the first failure nothing more is
-// sent.
-func (p *Publisher) publish(ctx context.Context, rows []messages.OutboxRow) error {
-	ready := p.plan(rows)
+// sent, and nothing from a certain time on: late says that some were left then.
+// What waits for an event that another node is publishing is left, and errMet says so.
+func (p *Publisher) publish(ctx context.Context, rows []messages.OutboxRow, until time.Time) (late bool, err error) {
+	ready, met := p.plan(rows), error(nil)
 	var flying []*step // sent and not acknowledged, the oldest first
 	for len(ready) > 0 || len(flying) > 0 {
+		if len(ready) > 0 && !p.now().Before(until) {
+			return true, p.awaitAll(ctx, flying)
+		}
 		if len(ready) > 0 && len(flying) < inFlight {
 			s := ready[0]
 			ready = ready[1:]
 			if err := p.send(s); err != nil {
-				return errors.Join(err, p.awaitAll(ctx, flying))
+				return false, errors.Join(err, p.awaitAll(ctx, flying))
 			}
 			flying = append(flying, s)
 			continue
 		}
 		s := flying[0]
 		flying = flying[1:]
-		if err := p.await(ctx, s); err != nil {
-			return errors.Join(err, p.awaitAll(ctx, flying))
+		switch err := p.await(ctx, s); {
+		case takenAlready(err):
+			met = errMet
+			continue
+		case err != nil:
+			return false, errors.Join(err, p.awaitAll(ctx, flying))
 		}
 		for _, next := range s.then {
 			if next.waits--; next.waits == 0 {
@@ -75,13 +84,13 @@ func (p *Publisher) publish(ctx context.Context, rows []messages.OutboxRow) erro
 			}
 		}
 	}
-	return nil
+	return false, met
 }
 
 // awaitAll waits for what is still on its way, and returns the first failure.
 func (p *Publisher) awaitAll(ctx context.Context, flying []*step) (first error) {
 	for _, s := range flying {
-		if err := p.await(ctx, s); err != nil && first == nil {
+		if err := p.await(ctx, s); err != nil && first == nil && !takenAlready(err) {
 			first = err
 		}
 	}

@@ -33,6 +33,7 @@ type Publisher struct {
 	outbox  Outbox
 	js      jetstream.JetStream
 	link    *link
+	largest func() int64 // bytes of a message, as the server has it
 	durable func() error // what was acknowledged is on stable storage
 	stream  StreamConfig
 	metrics *metrics
@@ -52,6 +53,7 @@ type Publisher struct {
 	acked   map[string]bool // events acknowledged, of rows that could not be cleared yet
 	ensured bool            // the stream is there, as far as we know
 	trouble bool            // the last pass failed
+	met     int             // passes in a row that met another publisher; see met.go
 }
 
 // timing is what tests shorten.
@@ -107,9 +109,14 @@ func (p *Publisher) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		p.note(err)
+		met := p.meets(err)
+		if !met {
+			p.note(err)
+		}
 		stopping := false
 		switch {
+		case met:
+			stopping = p.backOff(ctx, metPause())
 		case err != nil:
 			failures++
 			stopping = p.backOff(ctx, retryDelay(failures))
@@ -152,6 +159,10 @@ func (p *Publisher) rest(ctx context.Context, poll <-chan time.Time, began time.
 func (p *Publisher) flush(ctx context.Context) {
 	for ctx.Err() == nil {
 		more, err := p.pass(ctx)
+		if p.meets(err) {
+			pause(ctx, metPause())
+			continue
+		}
 		if err != nil {
 			p.log.Warn("stopping while events wait in the outbox; they are published after the next start", "error", err)
 		}

@@ -3,8 +3,8 @@ package natsapi
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -118,6 +118,28 @@ func TestPublishedAgainIsDroppedAsDuplicate(t *testing.T) {
 	}
 	if testutil.ToFloat64(p.metrics.duplicates) == 0 {
 		t.Error("no duplicate was counted")
+	}
+}
+
+// What was read long ago is not sent: others may have published it meanwhile. Here a
+// second goes by at every look at the clock, so that a pass comes to some events only.
+func TestLateRowsAreReadAgain(t *testing.T) {
+	bus := open(t, inProcess(t, t.TempDir()))
+	var seconds, reads atomic.Int64
+	bus.cfg.Now = func() time.Time { return natstest.Started(0, 0).At.Add(time.Duration(seconds.Add(1)) * time.Second) }
+	outbox := &natstest.Outbox{OnRead: func() error { reads.Add(1); return nil }}
+	var events []messages.Event
+	for i := range 20 { // of one client, so that each waits for the one before
+		events = append(events, natstest.Started(1, i), natstest.Ended(1, i))
+	}
+	outbox.Add(events...)
+	publishing(t, bus, outbox)
+	empty(t, outbox)
+	if n := inOrder(t, stored(t, bus)); n != len(events) {
+		t.Errorf("%d events on the stream, want %d", n, len(events))
+	}
+	if n := reads.Load(); n < 5 {
+		t.Errorf("the outbox was read %d times for events of more than 40 seconds", n)
 	}
 }
 
@@ -251,6 +273,31 @@ func TestUnpublishableEventsAreReduced(t *testing.T) {
 	}
 }
 
+// A row that cannot be read is set aside, with what can be read of it published,
+// and holds up nobody.
+func TestUnreadableRowsAreSetAside(t *testing.T) {
+	bus := open(t, inProcess(t, t.TempDir()))
+	outbox := &natstest.Outbox{}
+	outbox.Add(natstest.Started(1, 0))
+	outbox.Add()
+	outbox.Spoil(errors.New("an event of type 99"))
+	outbox.Add(natstest.Started(2, 0), natstest.Ended(1, 0))
+	outbox.Spoil(errors.New("an event of type 99"))
+	outbox.Add(natstest.Ended(2, 0))
+	p := publishing(t, bus, outbox)
+	empty(t, outbox)
+	if n := inOrder(t, stored(t, bus)); n != 4 {
+		t.Errorf("%d events on the stream, want 4", n)
+	}
+	if got := outbox.Aside(); !slices.Equal(got, []int64{2, 3}) {
+		t.Errorf("rows %v were set aside, want 2 and 3", got)
+	}
+	if n := testutil.ToFloat64(p.metrics.unreadable); n != 2 {
+		t.Errorf("%v rows counted, want 2", n)
+	}
+	waitFor(t, 5*time.Second, "nothing is remembered", func() bool { halt(t, p); return len(p.acked) == 0 })
+}
+
 // A limit of the stream itself is only known when it refuses.
 func TestEventTooLargeForTheStreamIsReduced(t *testing.T) {
 	bus := open(t, inProcess(t, t.TempDir()))
@@ -327,78 +374,5 @@ func TestFullStreamThatRefuses(t *testing.T) {
 	}
 	if got := stream.CachedInfo().Config; got.Discard != jetstream.DiscardNew || got.MaxBytes != 8<<20 {
 		t.Errorf("the stream was changed: %+v", got)
-	}
-}
-
-// A start is refused for want of room that its end would find. The end must not
-// come first.
-func TestEndDoesNotOvertakeItsStart(t *testing.T) {
-	bus := open(t, inProcess(t, t.TempDir()))
-	cfg := newStream(bus.cfg.Stream)
-	cfg.Discard, cfg.MaxBytes = jetstream.DiscardNew, 4<<10
-	if _, err := bus.js.UpdateStream(t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
-	outbox := &natstest.Outbox{}
-	large := natstest.Started(1, 0)
-	large.Client.Name = strings.Repeat("x", 5000)
-	outbox.Add(large)
-	outbox.Add(natstest.Ended(1, 0))
-	p := publishing(t, bus, outbox)
-	waitFor(t, 10*time.Second, "publishing fails", failing(p))
-	if n := count(t, bus); n != 0 {
-		t.Errorf("%d events on the stream, want none", n)
-	}
-	cfg.MaxBytes = 1 << 20
-	if _, err := bus.js.UpdateStream(t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
-	empty(t, outbox)
-	if n := inOrder(t, stored(t, bus)); n != 2 {
-		t.Errorf("%d events on the stream, want 2", n)
-	}
-}
-
-func TestDeletedStreamIsMadeAgain(t *testing.T) {
-	bus := open(t, inProcess(t, t.TempDir()))
-	outbox := &natstest.Outbox{}
-	publishing(t, bus, outbox)
-	outbox.Add(natstest.Started(1, 0))
-	empty(t, outbox)
-	if err := bus.js.DeleteStream(t.Context(), StreamName); err != nil {
-		t.Fatal(err)
-	}
-	outbox.Add(natstest.Started(2, 0))
-	empty(t, outbox)
-	if n := count(t, bus); n != 1 {
-		t.Errorf("%d events on the new stream, want 1", n)
-	}
-}
-
-// Two nodes publish from the same outbox while it is being filled.
-func TestTwoPublishersKeepTheOrder(t *testing.T) {
-	server := process(t, "")
-	one, two := open(t, configOf(t, server)), open(t, configOf(t, server))
-	outbox := &natstest.Outbox{}
-	a, b := publishing(t, one, outbox), publishing(t, two, outbox)
-	const clients, n = 50, 40
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for i := range n {
-			for c := range clients {
-				outbox.Add(natstest.Started(c, i))
-				outbox.Add(natstest.Ended(c, i))
-			}
-			a.Wake()
-			b.Wake()
-		}
-	})
-	wg.Wait()
-	empty(t, outbox)
-	if got := inOrder(t, stored(t, one)); got != 2*clients*n {
-		t.Errorf("%d events on the stream, want %d", got, 2*clients*n)
-	}
-	if testutil.ToFloat64(a.metrics.duplicates)+testutil.ToFloat64(b.metrics.duplicates) == 0 {
-		t.Log("the two never met")
 	}
 }

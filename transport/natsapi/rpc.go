@@ -37,6 +37,8 @@ type ServiceConfig struct {
 	// Directory, if set, lets requests name users by address and clients by
 	// number (user_email, client_phone).
 	Directory wire.Directory
+	// InProgress, if set, is asked for the calls in progress.
+	InProgress InProgress
 	// Reachable reports whether the store is believed to answer; nil: it always
 	// is. While it is not, requests are refused at once.
 	Reachable   func() bool
@@ -55,7 +57,8 @@ type ServiceConfig struct {
 // A request does what it does over HTTP, with the same JSON: dibs.rpc.start,
 // dibs.rpc.end and dibs.rpc.renew take the body of PUT /api/user-status (the
 // action may be left out; user_id, or user_email, may not), dibs.rpc.availability takes
-// {"client_id":…}. A refusal has the same body as over HTTP, and the headers
+// {"client_id":…}, dibs.rpc.status gives the calls in progress, in pages
+// ([StatusAnswer]). A refusal has the same body as over HTTP, and the headers
 // Nats-Service-Error (the code of the closed set), Nats-Service-Error-Code (the
 // status that HTTP gives) and, where it is worth trying again, Retry-After.
 //
@@ -82,8 +85,9 @@ type Service struct {
 	metrics *rpcMetrics
 	micro   micro.Service // set by Start
 
-	callers *rpcCallers
-	places  chan struct{} // one taken for each request in the engine
+	callers  *rpcCallers
+	readings *readings     // for status
+	places   chan struct{} // one taken for each request in the engine
 
 	mu       sync.RWMutex
 	stopping bool           // guarded by mu
@@ -113,6 +117,7 @@ func (b *Bus) NewService(cfg ServiceConfig) (*Service, error) {
 	if cfg.Directory != nil {
 		s.desk.SetDirectory(cfg.Directory, b.cfg.Ingest.Region)
 	}
+	s.readings = newReadings(cfg.InProgress, s.busy.Go)
 	var err error
 	s.metrics, err = newRPCMetrics(b.cfg.Metrics, func() int { return len(s.places) })
 	return s, err

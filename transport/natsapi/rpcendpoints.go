@@ -60,6 +60,8 @@ func (s *Service) endpoints() []endpoint {
 			}
 			return s.desk.Availability(ctx, client)
 		}, schema("client_id", "client_id", schemaID)},
+
+		s.statusEndpoint(),
 	}
 }
 

@@ -39,7 +39,7 @@ func TestMicroService(t *testing.T) {
 			}
 		}
 	}
-	if info.Description == "" || len(subjects) != 8 || subjects["renew"] != "dibs.rpc.renew" || subjects["availability-as"] != "dibs.rpc.availability.*" {
+	if info.Description == "" || len(subjects) != 10 || subjects["renew"] != "dibs.rpc.renew" || subjects["availability-as"] != "dibs.rpc.availability.*" {
 		t.Errorf("INFO: %+v", info)
 	}
 

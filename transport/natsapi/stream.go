@@ -28,7 +28,7 @@ const (
 	metaReplicas = "dibs_replicas"
 )
 
-// ensureStream makes the stream, or widens the limits of one that dibs made. A
+// ensureStream makes the stream, or sets the limits of one that dibs made. A
 // stream that an operator made or changed stays as it is, if it can serve.
 func ensureStream(ctx context.Context, js jetstream.JetStream, want StreamConfig, log *slog.Logger) error {
 	stream, err := js.Stream(ctx, StreamName)
@@ -48,12 +48,12 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want StreamConfig
 	if cfg.Storage != jetstream.FileStorage {
 		log.Warn("the event stream is kept in memory: a restart of NATS loses it", "stream", StreamName)
 	}
-	wider, changed := widen(cfg, want)
+	adapted, changed := adapt(cfg, want)
 	if !changed {
 		return nil
 	}
-	if _, err := js.UpdateStream(ctx, wider); err != nil {
-		log.Warn("the limits of the event stream could not be widened; it goes on with those that it has", "stream", StreamName, "error", err)
+	if _, err := js.UpdateStream(ctx, adapted); err != nil {
+		log.Warn("the limits of the event stream could not be changed; it goes on with those that it has", "stream", StreamName, "error", err)
 	}
 	return nil
 }
@@ -92,34 +92,35 @@ func serves(cfg jetstream.StreamConfig) error {
 	return nil
 }
 
-// widen returns the stream with the limits that dibs set raised to want. Limits
-// that differ from what dibs wrote beside them were set by an operator.
-func widen(cfg jetstream.StreamConfig, want StreamConfig) (jetstream.StreamConfig, bool) {
-	now, wider := limits(cfg), cfg
+// adapt returns the stream with the limits that dibs set raised to want, and its
+// duplicate window as wanted: one that is longer than need be costs memory alone.
+// Limits that differ from what dibs wrote beside them were set by an operator.
+func adapt(cfg jetstream.StreamConfig, want StreamConfig) (jetstream.StreamConfig, bool) {
+	now, adapted := limits(cfg), cfg
 	ours := func(key string) bool { return cfg.Metadata[key] == now[key] }
 	if ours(metaMaxAge) {
-		wider.MaxAge = max(cfg.MaxAge, want.MaxAge)
+		adapted.MaxAge = max(cfg.MaxAge, want.MaxAge)
 	}
 	if ours(metaMaxBytes) {
-		wider.MaxBytes = max(cfg.MaxBytes, want.MaxBytes)
+		adapted.MaxBytes = max(cfg.MaxBytes, want.MaxBytes)
 	}
 	if ours(metaWindow) {
-		wider.Duplicates = max(cfg.Duplicates, want.Duplicates)
+		adapted.Duplicates = want.Duplicates
 	}
 	if ours(metaReplicas) {
-		wider.Replicas = max(cfg.Replicas, want.Replicas)
+		adapted.Replicas = max(cfg.Replicas, want.Replicas)
 	}
-	after := limits(wider)
+	after := limits(adapted)
 	if maps.Equal(now, after) {
 		return cfg, false
 	}
-	wider.Metadata = maps.Clone(cfg.Metadata)
+	adapted.Metadata = maps.Clone(cfg.Metadata)
 	for key, value := range after {
 		if value != now[key] {
-			wider.Metadata[key] = value
+			adapted.Metadata[key] = value
 		}
 	}
-	return wider, true
+	return adapted, true
 }
 
 // epochOf names the incarnation of a stream.

@@ -30,13 +30,14 @@ func ensure(t *testing.T, bus *Bus, want StreamConfig) error {
 func TestNewStream(t *testing.T) {
 	bus := open(t, inProcess(t, t.TempDir()))
 	got := config(t, bus)
-	if got.MaxAge != 24*time.Hour || got.MaxBytes != 1<<30 || got.Duplicates != 2*time.Minute ||
+	if got.MaxAge != 24*time.Hour || got.MaxBytes != 1<<30 || got.Duplicates != 20*time.Second ||
 		got.Discard != jetstream.DiscardOld || got.Storage != jetstream.FileStorage || got.Replicas != 1 {
 		t.Errorf("%+v", got)
 	}
 }
 
-// Limits are widened, never narrowed; what an operator set is theirs.
+// Limits are widened, never narrowed, but for the duplicate window, which keeps
+// nothing; what an operator set is theirs.
 func TestLimitsOfAnExistingStream(t *testing.T) {
 	bus := open(t, inProcess(t, t.TempDir()))
 	if err := ensure(t, bus, StreamConfig{MaxAge: 48 * time.Hour, MaxBytes: 2 << 30, Duplicates: 5 * time.Minute}); err != nil {
@@ -49,19 +50,23 @@ func TestLimitsOfAnExistingStream(t *testing.T) {
 	if err := ensure(t, bus, StreamConfig{}); err != nil {
 		t.Fatal(err)
 	}
-	if now := config(t, bus); now.MaxAge != got.MaxAge || now.MaxBytes != got.MaxBytes || now.Duplicates != got.Duplicates {
+	now := config(t, bus)
+	if now.MaxAge != got.MaxAge || now.MaxBytes != got.MaxBytes {
 		t.Fatalf("narrowed: %+v", now)
 	}
+	if now.Duplicates != DefaultDuplicates {
+		t.Fatalf("duplicates are known for %s, want %s", now.Duplicates, DefaultDuplicates)
+	}
 
-	got.MaxBytes = 1 << 20 // by an operator
-	if _, err := bus.js.UpdateStream(t.Context(), got); err != nil {
+	now.MaxBytes, now.Duplicates = 1<<20, time.Hour // by an operator
+	if _, err := bus.js.UpdateStream(t.Context(), now); err != nil {
 		t.Fatal(err)
 	}
 	if err := ensure(t, bus, StreamConfig{MaxAge: 72 * time.Hour, MaxBytes: 4 << 30}); err != nil {
 		t.Fatal(err)
 	}
-	if now := config(t, bus); now.MaxBytes != 1<<20 || now.MaxAge != 72*time.Hour {
-		t.Errorf("%d bytes, %s; want what the operator set, and the wider age", now.MaxBytes, now.MaxAge)
+	if now := config(t, bus); now.MaxBytes != 1<<20 || now.Duplicates != time.Hour || now.MaxAge != 72*time.Hour {
+		t.Errorf("%d bytes, duplicates for %s, %s; want what the operator set, and the wider age", now.MaxBytes, now.Duplicates, now.MaxAge)
 	}
 }
 

@@ -193,3 +193,11 @@ func TestLibraries(t *testing.T) {
 		t.Error("the manifest is empty")
 	}
 }
+
+// TestPollInterval: the half minute is the specification's, and the page's own
+// words for it. The browser tests go by shorter times.
+func TestPollInterval(t *testing.T) {
+	if !strings.Contains(contentsOf(t)["js/config.js"], "export const pollEvery = 30_000;") {
+		t.Error("the page does not ask every 30 seconds where it has no live events")
+	}
+}

@@ -20,6 +20,8 @@ type Outbox struct {
 	mu   sync.Mutex
 	next int64
 	rows []row
+
+	aside []int64 // ids of the rows that were set aside
 }
 
 type row struct {
@@ -37,6 +39,20 @@ func (o *Outbox) Add(events ...messages.Event) {
 		r.at = events[0].At
 	}
 	o.rows = append(o.rows, r)
+}
+
+// Spoil makes the row that was added last one that cannot be read as a whole.
+func (o *Outbox) Spoil(why error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.rows[len(o.rows)-1].Unreadable = why
+}
+
+// Aside are the ids of the rows that were set aside.
+func (o *Outbox) Aside() []int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.aside)
 }
 
 // Len is how many rows there are.
@@ -80,6 +96,19 @@ func (o *Outbox) ClearOutbox(ctx context.Context, ids []int64) error {
 	}
 	o.rows = slices.DeleteFunc(o.rows, func(r row) bool { return gone[r.ID] })
 	return nil
+}
+
+// SetOutboxAside implements natsapi.Outbox.
+func (o *Outbox) SetOutboxAside(ctx context.Context, id int64, _ string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.rows {
+		if o.rows[i].ID == id {
+			o.rows, o.aside = slices.Delete(o.rows, i, i+1), append(o.aside, id)
+			break
+		}
+	}
+	return ctx.Err()
 }
 
 // OutboxBacklog implements natsapi.Outbox.

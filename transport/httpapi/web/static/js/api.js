@@ -43,6 +43,9 @@ export async function request(method, path, how = {}) {
       headers,
       body: how.body === undefined ? undefined : JSON.stringify(how.body),
       credentials: 'same-origin',
+      // A browser's cache has a PUT wait for a GET of the same address that is
+      // still under way; whoever claims a client does not wait for a slow poll.
+      cache: method === 'GET' ? 'default' : 'no-store',
       signal: how.signal ? AbortSignal.any([timeout, how.signal]) : timeout,
     });
     sampleDate(response.headers.get('Date'), asked, Date.now());

@@ -8,6 +8,7 @@ import { effect, signal, untracked } from './lib.js';
 import { insist, request } from './api.js';
 import { serverNow } from './clock.js';
 import { leaseSeconds, renewAgain, renewEvery } from './config.js';
+import { dropDraft, dropUnsaved, readUnsaved, setAside, takeUp, unsaved } from './drafts.js';
 import { personName } from './format.js';
 import { connection, refresh } from './live.js';
 import { announce, dismissErrors, notify } from './notices.js';
@@ -58,14 +59,14 @@ function refused(client, e) {
 /** Ends the call on the panel, with what was noted. @throws {ApiError} */
 export async function endCall(notes) {
   const { call } = panel.value;
-  await settle(call, 'completed', () =>
-    insist('PUT', '/api/user-status', { action: 'end_call', ...nameOf(call), ...(notes ? { notes } : {}) }),
-  );
+  await settle(call, 'completed', async () => {
+    const name = await nameOf(call);
+    if (name) await insist('PUT', '/api/user-status', { action: 'end_call', ...name, ...(notes ? { notes } : {}) });
+  });
 }
 
-/** Saves the log; the server ends the call with it. @throws {ApiError} */
-export async function saveLog(log) {
-  const { call } = panel.value;
+/** Saves the log of a call; the server ends the call with it. @throws {ApiError} */
+export async function saveLog(call, log) {
   await settle(call, 'log_saved', () => insist('POST', '/api/call-logs', log));
 }
 
@@ -73,22 +74,38 @@ async function settle(call, reason, send) {
   ending.value = true;
   try {
     await send();
-    forgetCall();
-    panel.value = null;
-    learnEnded(call, reason);
+    if (panel.value?.call.id === call.id) {
+      dismissCall(call);
+      learnEnded(call, reason);
+    } else {
+      dropUnsaved(call);
+    }
   } finally {
     ending.value = false;
   }
   refresh();
 }
 
-/** Closes the panel of a call that is over. */
-export function dismissCall() {
-  forgetCall();
+/** Closes the panel of a call that is over, and drops what was written about it. */
+export function dismissCall(call) {
+  dropUnsaved(call);
+  if (panel.value?.call.id !== call.id) return;
+  forget('call');
   panel.value = null;
 }
 
-const nameOf = (call) => (call.token ? { call_id: call.id, token: call.token } : {});
+// The list of everybody has no ids. A call that is known from there alone is
+// looked up once more, or the next one, begun elsewhere, would be ended in its
+// place. null: it is over already.
+async function nameOf(call) {
+  if (call.token) return { call_id: call.id, token: call.token };
+  const { users } = await request('GET', '/api/user-status?on_call=true');
+  const own = users.find((user) => user.id === call.user_id);
+  const same = own?.current_call_client_id === call.client_id && sameStart(own.call_started_at, call.started_at);
+  return same ? {} : null;
+}
+
+const sameStart = (a, b) => Date.parse(a) === Date.parse(b);
 
 function keepRecord(call, client) {
   remember('call', { user: me.value.id, call, client, renewed: Date.now() });
@@ -99,9 +116,11 @@ function ownRecord() {
   return record && record.user === me.value?.id ? record : null;
 }
 
-function forgetCall() {
-  forget('call', 'draft');
-}
+// What is written is that person's own.
+effect(() => {
+  if (me.value) untracked(readUnsaved);
+  else unsaved.value = [];
+});
 
 // The panel follows the store, except while this page itself ends the call.
 effect(() => {
@@ -131,6 +150,11 @@ function follow(live) {
 function show(live, shown) {
   const call = withLease(live.call);
   if (shown && !shown.ended && shown.call.id === call.id) return;
+  const before = shown ?? ownRecord();
+  if (before && !sameStart(before.call.started_at, call.started_at)) {
+    setAside({ call: before.call, client: before.client, ended: before.ended || whyOver(endOf(before.call.id)?.reason, before.call) });
+  }
+  takeUp(call);
   panel.value = { call, client: live.client, ended: '' };
   if (ownRecord()?.call.id !== call.id) keepRecord(call, live.client);
   announce(`You are on a call with ${live.client.name}.`);
@@ -141,7 +165,7 @@ function show(live, shown) {
 function withLease(call) {
   const kept = ownRecord()?.call;
   if (!kept) return call;
-  const same = kept.id === call.id || Date.parse(kept.started_at) === Date.parse(call.started_at);
+  const same = kept.id === call.id || sameStart(kept.started_at, call.started_at);
   return same && kept.token ? kept : call;
 }
 
@@ -150,7 +174,7 @@ function withLease(call) {
 function over(record, wasShown) {
   const end = endOf(record.call.id);
   if (wasShown && !ownRecord()) {
-    forgetCall();
+    dropDraft(record.call);
     panel.value = null;
     notify('info', `The call with ${record.client.name} has ended.`);
     return;
@@ -210,7 +234,7 @@ async function renew({ call, client }) {
   if (renewing) return;
   renewing = true;
   try {
-    const body = { action: 'renew_call', ...nameOf(call), lease_seconds: leaseSeconds };
+    const body = { action: 'renew_call', call_id: call.id, token: call.token, lease_seconds: leaseSeconds };
     const answer = await request('PUT', '/api/user-status', { body });
     if (ending.value || endOf(call.id) || !me.value) return;
     keepRecord(answer.call, client);

@@ -35,6 +35,7 @@ let watchdog = 0;
 let retry = 0;
 let poller = 0;
 let sleeper = 0;
+let ageing = 0;
 
 const listeners = [
   [window, 'online', wake],
@@ -48,6 +49,7 @@ const listeners = [
 export function start() {
   running = true;
   for (const [target, name, f] of listeners) target.addEventListener(name, f);
+  ageing = setInterval(checkAge, 1000);
   reopen();
   return stop;
 }
@@ -57,6 +59,7 @@ function stop() {
   close();
   stopPolling();
   clearTimeout(sleeper);
+  clearInterval(ageing);
   for (const [target, name, f] of listeners) target.removeEventListener(name, f);
 }
 
@@ -78,11 +81,30 @@ function reopen() {
   asleep = false;
   attempts = 0;
   refusals = 0;
-  const heard = heardAt.peek(); // this may run inside an effect, which must not follow it
-  const old = heard && Date.now() - heard > config.silence;
-  connection.value = old ? 'lost' : 'starting';
+  uncertain();
   open();
-  if (old) poll();
+  if (isOld(config.silence)) poll();
+}
+
+// What is shown is not known to be true any more; if it is old, that is said.
+function uncertain() {
+  connection.value = isOld(config.silence) ? 'lost' : 'starting';
+}
+
+function isOld(limit) {
+  const heard = heardAt.peek(); // this may run inside an effect, which must not follow it
+  return heard > 0 && Date.now() - heard > limit;
+}
+
+// Goes by the clock on the wall. When a machine sleeps, timers stand still on
+// some systems, and the watchdog would wait on after hours.
+function checkAge() {
+  if (asleep) return;
+  if (connection.value === 'live' && isOld(config.silence)) broken();
+  if (connection.value === 'polling' && isOld(config.pollEvery + config.requestTimeout)) {
+    connection.value = 'lost';
+    wake();
+  }
 }
 
 function open() {
@@ -160,7 +182,7 @@ function broken() {
 
 // Ask, to find out whether the server is there at all.
 function doubt() {
-  if (connection.value === 'live') connection.value = 'starting';
+  if (connection.value === 'live') uncertain();
   if (connection.value !== 'polling') poll();
 }
 

@@ -12,6 +12,13 @@ export const me = signal(undefined);
 /** Why somebody has to sign in, if there is something to say. */
 export const signInReason = signal('');
 
+/** Whether the server could not say who is signed in, and is asked again. */
+export const unreachable = signal(false);
+
+// What the browser keeps of somebody's work. It outlives the session, for who
+// was thrown out, and is nobody else's business.
+const belongings = ['call', 'drafts', 'unsaved'];
+
 export const isAdmin = () => me.value?.role === 'admin';
 
 /**
@@ -26,11 +33,15 @@ export async function resume() {
   try {
     enter((await request('GET', '/api/auth/verify')).user);
   } catch (e) {
-    me.value ??= null;
-    if (e.code === 'unauthenticated' || me.value) return;
-    // The server cannot say. The session may well be good, and a call going on.
-    signInReason.value = `${e.message} Trying again by itself.`;
-    setTimeout(() => me.value || resume(), resumeAgain);
+    if (me.value !== undefined) return;
+    if (e.code === 'unauthenticated') {
+      me.value = null;
+      return;
+    }
+    // The server cannot say. The session may well be good, and a call going on:
+    // nobody is asked to sign in to a server that is away.
+    unreachable.value = true;
+    setTimeout(resume, resumeAgain);
   }
 }
 
@@ -45,19 +56,21 @@ export async function signOut() {
 }
 
 function enter(user) {
-  if (recall('call')?.user !== user.id) forget('call', 'draft'); // somebody else's
+  if (recall('owner') !== user.id) forget(...belongings); // somebody else's
+  remember('owner', user.id);
   remember('user', { id: user.id });
   signInReason.value = '';
+  unreachable.value = false;
   me.value = user;
 }
 
 function leave(reason) {
-  forget('user', 'call', 'draft');
+  forget('user', 'owner', ...belongings);
   signInReason.value = reason;
   me.value = null;
 }
 
-// The own call and a draft stay: whoever was thrown out comes back to them.
+// The own call and what is written stay: whoever was thrown out comes back to them.
 onSignedOut(() => {
   forget('user');
   signInReason.value = me.value ? 'Your session has ended. Please sign in again.' : '';

@@ -21,7 +21,7 @@ let byUser = new Map();
 const callsVersion = signal(0);
 const peopleVersion = signal(0);
 
-/** Whether anything was heard of the server's calls yet, and when last (local time). */
+/** Whether anything was heard of the server's calls yet, and when all of them were known last (local time). */
 export const known = signal(false);
 export const heardAt = signal(0);
 
@@ -47,7 +47,7 @@ export const changes = () => applied;
 export function applySnapshot(live) {
   calls.clear();
   for (const entry of live) keep(entry);
-  heard();
+  heardAll();
   batch(() => {
     known.value = true;
     publish();
@@ -100,7 +100,7 @@ export function applyStatuses(users) {
     people.set(user.id, user);
     if (user.is_on_call) keep(statusCall(user, before.get(user.id)));
   }
-  heard();
+  heardAll();
   batch(() => {
     known.value = true;
     peopleVersion.value++;
@@ -156,6 +156,11 @@ function markEnded(id, how) {
 
 function heard() {
   applied++;
+}
+
+// What one answer says of one call makes the other rows no younger.
+function heardAll() {
+  heard();
   heardAt.value = Date.now();
 }
 

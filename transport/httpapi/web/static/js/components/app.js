@@ -2,35 +2,50 @@
 
 import { html, useEffect, useRef } from '../lib.js';
 import { panel } from '../call.js';
+import { unsaved } from '../drafts.js';
+import { staleness } from '../live.js';
 import { ClientPage } from '../pages/client.js';
 import { ClientsPage } from '../pages/clients.js';
 import { SignInPage } from '../pages/signin.js';
 import { TeamPage } from '../pages/team.js';
 import { route } from '../router.js';
-import { me } from '../session.js';
-import { staleness } from '../live.js';
+import { me, unreachable } from '../session.js';
 import { Banner } from './banner.js';
-import { CallPanel } from './callpanel.js';
+import { CallPanels } from './callpanel.js';
 import { Header } from './header.js';
+import { PhoneIcon } from './icons.js';
 import { Announcer, Notices } from './notices.js';
 import { Tooltip } from './tooltip.js';
 
 export function App() {
   const user = me.value;
   return html`
-    ${user === undefined ? null : user ? html`<${SignedIn} />` : html`<${SignInPage} />`}
+    ${user === undefined ? html`<${Waiting} />` : user ? html`<${SignedIn} />` : html`<${SignInPage} />`}
     <${Notices} />
     <${Announcer} />
   `;
 }
 
+// Not known yet who is signed in. As a rule that takes a moment.
+function Waiting() {
+  if (!unreachable.value) return null;
+  return html`<main class="sign-in">
+    <div class="card" role="status">
+      <p class="brand"><${PhoneIcon} /><span>dibs</span></p>
+      <h1>The server does not answer</h1>
+      <p class="lead">The page tries again by itself. If you are on a call, it goes on.</p>
+    </div>
+  </main>`;
+}
+
 function SignedIn() {
+  const withCall = panel.value || unsaved.value.length > 0;
   return html`
     <a class="skip-link" href="#main" onClick=${skip}>Skip to content</a>
     <${Header} />
     <${Banner} />
-    <div class=${`frame ${panel.value ? 'with-call' : ''} ${staleness.value ? 'possibly-stale' : ''}`}>
-      ${panel.value && html`<${CallPanel} />`}
+    <div class=${`frame ${withCall ? 'with-call' : ''} ${staleness.value ? 'possibly-stale' : ''}`}>
+      ${withCall && html`<${CallPanels} />`}
       <${Main} />
     </div>
   `;

@@ -2,13 +2,16 @@
 
 import { html, useLayoutEffect } from '../lib.js';
 import { dismissCall, panel } from '../call.js';
+import { unsaved } from '../drafts.js';
 import { address } from '../router.js';
 import { Elapsed } from './elapsed.js';
 import { LogForm } from './logform.js';
 
+const ownTitle = 'call-panel-title';
+
 /** Goes to the panel, for whoever follows a pointer to it. */
 export function showCall() {
-  const title = document.getElementById('call-panel-title');
+  const title = document.getElementById(ownTitle);
   title?.focus();
   title?.scrollIntoView({ block: 'nearest' });
 }
@@ -20,14 +23,25 @@ function leaveFocus() {
   });
 }
 
-export function CallPanel() {
-  const { call, client, ended } = panel.value;
+/** The own call, and the calls that are over and whose logs wait to be saved. */
+export function CallPanels() {
+  return html`<div class="call-panels">
+    ${panel.value && html`<${CallPanel} held=${panel.value} />`}
+    ${unsaved.value.map((held) => html`<${Panel} key=${held.call.id} held=${held} titleID=${`unsaved-${held.call.id}`} />`)}
+  </div>`;
+}
+
+function CallPanel({ held }) {
   // A call that has just begun is what one wants to be at.
-  useLayoutEffect(showCall, [call.id]);
+  useLayoutEffect(showCall, [held.call.id]);
   useLayoutEffect(() => leaveFocus, []);
-  return html`<aside class=${`call-panel ${ended ? 'over' : ''}`} aria-labelledby="call-panel-title">
+  return html`<${Panel} held=${held} titleID=${ownTitle} />`;
+}
+
+function Panel({ held: { call, client, ended }, titleID }) {
+  return html`<aside class=${`call-panel ${ended ? 'over' : ''}`} aria-labelledby=${titleID}>
     <div class="call-head">
-      <h2 id="call-panel-title" tabindex="-1">
+      <h2 id=${titleID} tabindex="-1">
         <span class="call-state">${ended ? 'Call ended' : html`<span class="dot mine" aria-hidden="true"></span>On a call with`}</span>
         <a href=${address(`clients/${client.id}`)}>${client.name}</a>
       </h2>
@@ -39,6 +53,6 @@ export function CallPanel() {
       ${client.email && html`<a href=${`mailto:${client.email}`}>${client.email}</a>`}
     </p>`}
     ${ended && html`<p class="call-over"><strong>${ended}</strong> You can still save its log.</p>`}
-    <${LogForm} key=${call.started_at} call=${call} client=${client} ended=${ended} onDismiss=${dismissCall} />
+    <${LogForm} key=${call.started_at} call=${call} client=${client} ended=${ended} onDismiss=${() => dismissCall(call)} />
   </aside>`;
 }

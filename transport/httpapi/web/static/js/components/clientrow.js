@@ -21,7 +21,7 @@ export function ClientRow({ client, onEdit, onDelete }) {
       <${CallButton} client=${client} />
       <button type="button" class="quiet" aria-label=${`Edit ${client.name}`} onClick=${() => onEdit(client)}>Edit</button>
       ${isAdmin() &&
-      html`<button type="button" class="quiet" aria-label=${`Delete ${client.name}`} onClick=${() => onDelete(client)}>Delete</button>`}
+      html`<button type="button" class="quiet delete" aria-label=${`Delete ${client.name}`} onClick=${() => onDelete(client)}>Delete</button>`}
     </td>
   </tr>`;
 }

@@ -1,23 +1,19 @@
-// What one writes down about a call. It is kept in the browser while it is
-// written, so that a reload or a crash loses nothing.
+// What one writes down about a call.
 
 import { html, useSignal } from '../lib.js';
 import { endCall, ending, saveLog } from '../call.js';
 import { serverNow } from '../clock.js';
+import { draftOf, keepDraft } from '../drafts.js';
 import { outcomes } from '../format.js';
 import { notify } from '../notices.js';
-import { recall, remember } from '../storage.js';
 import { FormError } from './dialog.js';
 
-const empty = { status: '', notes: '', callback: false, callbackTime: '' };
-
 export function LogForm({ call, client, ended, onDismiss }) {
-  const kept = recall('draft');
-  const draft = useSignal(kept?.startedAt === call.started_at ? { ...empty, ...kept } : empty);
+  const draft = useSignal(draftOf(call));
   const error = useSignal('');
   const change = (values) => {
     draft.value = { ...draft.value, ...values };
-    remember('draft', { ...draft.value, startedAt: call.started_at });
+    keepDraft(call, draft.value);
   };
   const attempt = async (action, done) => {
     if (ending.value) return;
@@ -31,17 +27,17 @@ export function LogForm({ call, client, ended, onDismiss }) {
   };
   const save = (e) => {
     e.preventDefault();
-    attempt(() => saveLog(logOf(draft.value, call, ended)), `The log of the call with ${client.name} is saved.`);
+    attempt(() => saveLog(call, logOf(draft.value, call, ended)), `The log of the call with ${client.name} is saved.`);
   };
   const end = () => attempt(() => endCall(draft.value.notes), `The call with ${client.name} has ended.`);
-  return html`<form class="log-form" onSubmit=${save} aria-label="Call log">
+  return html`<form class="log-form" onSubmit=${save} aria-label=${`Log of the call with ${client.name}`}>
     <${Fields} draft=${draft.value} change=${change} />
     <${FormError} text=${error.value} />
-    <div class="actions">
-      <button type="submit" class="primary" aria-busy=${ending}>${ended ? 'Save log' : 'Save log and end call'}</button>
+    <div class="actions apart">
       ${ended
         ? html`<button type="button" onClick=${onDismiss}>Close without log</button>`
         : html`<button type="button" onClick=${end} aria-busy=${ending}>End call</button>`}
+      <button type="submit" class="primary" aria-busy=${ending}>${ended ? 'Save log' : 'Save log and end call'}</button>
     </div>
   </form>`;
 }

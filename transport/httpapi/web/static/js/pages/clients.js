@@ -5,6 +5,7 @@ import { query } from '../api.js';
 import { ClientForm, DeleteClient } from '../components/clientform.js';
 import { ClientRow } from '../components/clientrow.js';
 import { PlusIcon, SearchIcon } from '../components/icons.js';
+import { Loading } from '../components/loading.js';
 import { Pager } from '../components/pager.js';
 import { useFetched } from '../fetching.js';
 import { count } from '../format.js';
@@ -27,7 +28,8 @@ export function ClientsPage() {
   }, [clients]);
   const pager = (label) =>
     html`<${Pager} label=${label} page=${shownPage} pages=${totalPages} to=${(n) => address('clients', { search, page: n, limit })} />`;
-  return html`<div class="page">
+  const long = clients?.length > 20;
+  return html`<div class=${`page ${long ? 'pager-below' : ''}`}>
     <div class="page-head">
       <h1 tabindex="-1">Clients</h1>
       <button type="button" class="primary" onClick=${() => (dialog.value = { add: true })}><${PlusIcon} />Add client</button>
@@ -39,8 +41,9 @@ export function ClientsPage() {
       ${pager('Pages of clients')}
     </div>
     ${list.error.value && html`<div role="alert" class="form-error">${list.error} <button type="button" onClick=${list.reload}>Try again</button></div>`}
+    ${!clients && list.loading.value && html`<${Loading} />`}
     ${clients && html`<${Table} clients=${clients} loading=${list.loading.value} search=${search} dialog=${dialog} />`}
-    ${clients?.length > 20 && pager('Pages of clients, below the list')}
+    ${long && pager('Pages of clients, below the list')}
     <${Dialogs} dialog=${dialog} onDone=${list.reload} />
   </div>`;
 }

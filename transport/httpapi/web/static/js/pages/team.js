@@ -3,6 +3,7 @@
 import { computed, html, useComputed, useEffect, useMemo, useSignal } from '../lib.js';
 import { CleanUp, Release } from '../components/release.js';
 import { SearchIcon } from '../components/icons.js';
+import { Loading } from '../components/loading.js';
 import { PersonRow } from '../components/personrow.js';
 import { now } from '../clock.js';
 import { longCall } from '../config.js';
@@ -59,7 +60,7 @@ export function TeamPage() {
       </label>
     </div>
     ${list.error.value && html`<div role="alert" class="form-error">${list.error} <button type="button" onClick=${list.reload}>Try again</button></div>`}
-    <${Table} people=${people} shown=${shown} dialog=${dialog} />
+    ${groups.all.length > 0 ? html`<${Table} people=${people} shown=${shown} dialog=${dialog} />` : list.loading.value && html`<${Loading} />`}
     ${dialog.value === 'clean up' && html`<${CleanUp} onClose=${close} />`}
     ${dialog.value?.release && html`<${Release} person=${dialog.value.release} onClose=${close} />`}
   </div>`;
