@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Breaks everything for a long time, and says what came of it:
+# chaos.sh DURATION SEED ROUNDS SHAPE. An empty seed: any. The report is
+# chaos-report/chaos.md (and chaos.json), with a picture of each history that
+# cannot be explained.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+go=${GO:-go}
+report=$PWD/chaos-report
+scripts/check-go.sh
+scripts/ensure-test-tools.sh --no-cc
+rm -rf "$report"
+mkdir -p "$report"
+
+# The package's own time limit must not end a run: 0 is none.
+rc=0
+"$go" test -count=1 -timeout 0 -v -run '^TestChaos$' ./integration/chaos \
+	-chaos.shape "$4" -chaos.duration "$1" -chaos.seed "${2:-0}" -chaos.clocks -chaos.report "$report" >"$report/chaos.log" 2>&1 || rc=$?
+cat "$report/chaos.md" 2>/dev/null || tail -n 50 "$report/chaos.log"
+if [ "$3" -gt 0 ]; then
+	echo
+	"$go" test -count=1 -timeout 0 -v -run '^TestKillsLeakNothing$' ./integration/chaos \
+		-chaos.shape "$4" -chaos.rounds "$3" 2>&1 | tee "$report/kills.log" || rc=$?
+fi
+exit "$rc"
