@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/dibs-calls/dibs/actors"
+	"github.com/dibs-calls/dibs/bench/rivals"
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/dibs-calls/dibs/persistence"
 	"github.com/dibs-calls/dibs/persistence/postgres"
@@ -24,7 +25,7 @@ type dibs struct {
 	done   chan struct{}
 }
 
-func newDibs(ctx context.Context, url string, p people) (*dibs, error) {
+func newDibs(ctx context.Context, url string, p rivals.People) (*dibs, error) {
 	if _, err := postgres.Migrate(ctx, url); err != nil {
 		return nil, err
 	}
@@ -72,9 +73,9 @@ func drainOutbox(ctx context.Context, conn *pgx.Conn) {
 	}
 }
 
-func addPeople(ctx context.Context, store persistence.Store, p people) error {
+func addPeople(ctx context.Context, store persistence.Store, p rivals.People) error {
 	var users []messages.NewUser
-	for i, id := range p.users {
+	for i, id := range p.Users {
 		users = append(users, messages.NewUser{User: messages.User{
 			ID: messages.UserID{UUID: id}, FirstName: fmt.Sprintf("User %d", i),
 			Email: fmt.Sprintf("user%d@example.com", i), Role: messages.RoleUser,
@@ -83,11 +84,11 @@ func addPeople(ctx context.Context, store persistence.Store, p people) error {
 	if _, err := store.AddUsers(ctx, users); err != nil {
 		return err
 	}
-	for i := 0; i < len(p.clients); i += 1000 {
+	for i := 0; i < len(p.Clients); i += 1000 {
 		var clients []messages.Client
-		for j := i; j < min(i+1000, len(p.clients)); j++ {
+		for j := i; j < min(i+1000, len(p.Clients)); j++ {
 			clients = append(clients, messages.Client{
-				ID: messages.ClientID{UUID: p.clients[j]}, Name: fmt.Sprintf("Client %d", j), Attributes: []byte("{}"),
+				ID: messages.ClientID{UUID: p.Clients[j]}, Name: fmt.Sprintf("Client %d", j), Attributes: []byte("{}"),
 			})
 		}
 		if err := store.AddClients(ctx, clients); err != nil {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/google/uuid"
+
+	"github.com/dibs-calls/dibs/bench/rivals"
 )
 
 // result is what one round of one system came to.
@@ -24,9 +26,9 @@ type load func(ctx context.Context, s system, caller int, rng *rand.Rand, start 
 
 // calls: every caller is a user of their own, who calls a random client and
 // ends the call at once.
-func calls(p people) load {
+func calls(p rivals.People) load {
 	return func(ctx context.Context, s system, caller int, rng *rand.Rand, start func(func() error) error) (ok bool, err error) {
-		user, client := p.users[caller], p.clients[rng.IntN(len(p.clients))]
+		user, client := p.Users[caller], p.Clients[rng.IntN(len(p.Clients))]
 		err = start(func() error { ok, err = s.start(ctx, user, client); return err })
 		if err != nil || !ok {
 			return false, err
@@ -36,10 +38,10 @@ func calls(p people) load {
 }
 
 // refusals: everybody wants the client that somebody else is calling.
-func refusals(p people, client uuid.UUID) load {
+func refusals(p rivals.People, client uuid.UUID) load {
 	return func(ctx context.Context, s system, caller int, _ *rand.Rand, start func(func() error) error) (bool, error) {
 		var ok bool
-		err := start(func() (err error) { ok, err = s.start(ctx, p.users[caller], client); return err })
+		err := start(func() (err error) { ok, err = s.start(ctx, p.Users[caller], client); return err })
 		return !ok, err
 	}
 }

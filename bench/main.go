@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dibs-calls/dibs/bench/guard"
+	"github.com/dibs-calls/dibs/bench/rivals"
 	"github.com/dibs-calls/dibs/internal/heap"
 	"github.com/dibs-calls/dibs/persistence/pgtest"
 )
@@ -23,6 +25,8 @@ type options struct {
 	duration time.Duration
 	only     string
 	profile  string
+	guard    string
+	record   bool
 }
 
 func main() {
@@ -33,6 +37,8 @@ func main() {
 	flag.DurationVar(&o.duration, "duration", 4*time.Second, "how long a round of one system takes")
 	flag.StringVar(&o.only, "only", "", "measure this system alone")
 	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile here")
+	flag.StringVar(&o.guard, "guard", "", "fail where dibs has fallen behind the ratios in this file")
+	flag.BoolVar(&o.record, "record", false, "write the ratios into that file instead")
 	flag.Parse()
 	for _, w := range strings.Split(*widths, ",") {
 		n, err := strconv.Atoi(w)
@@ -59,7 +65,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer server.Close()
-	p := newPeople(slices.Max(o.callers)+1, 10_000)
+	p := rivals.NewPeople(slices.Max(o.callers)+1, 10_000)
 	systems, err := openSystems(ctx, server, p, o.only)
 	if err != nil {
 		return err
@@ -84,20 +90,27 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	printMachine(server)
-	if err := compare(ctx, o, systems, cpu, "Calls (start + end)", "calls/s", calls(p)); err != nil {
+	printMachine()
+	ratios, err := guard.Open(o.guard, o.record)
+	if err != nil {
 		return err
 	}
-	holder, client := p.users[len(p.users)-1], p.clients[0]
+	if err := compare(ctx, o, systems, cpu, ratios, "Calls (start + end)", "calls/s", calls(p)); err != nil {
+		return err
+	}
+	holder, client := p.Users[len(p.Users)-1], p.Clients[0]
 	for _, s := range systems {
 		if ok, err := s.start(ctx, holder, client); err != nil || !ok {
 			return fmt.Errorf("%s: the client could not be held: %v", s.name(), err)
 		}
 	}
-	return compare(ctx, o, systems, cpu, "Starts on a client that is being called", "refused/s", refusals(p, client))
+	if err := compare(ctx, o, systems, cpu, ratios, "Starts on a client that is being called", "refused/s", refusals(p, client)); err != nil {
+		return err
+	}
+	return ratios.Close()
 }
 
-func openSystems(ctx context.Context, server *pgtest.Server, p people, only string) ([]system, error) {
+func openSystems(ctx context.Context, server *pgtest.Server, p rivals.People, only string) ([]system, error) {
 	var systems []system
 	add := func(name string, open func(url string) (system, error)) error {
 		if only != "" && only != name {
@@ -115,14 +128,20 @@ func openSystems(ctx context.Context, server *pgtest.Server, p people, only stri
 		return nil
 	}
 	if err := add("three statements", func(url string) (system, error) {
-		b, err := newBaseline(ctx, url, specSchema, p)
-		return threeStatements{b}, err
+		if err := rivals.PreparePostgres(ctx, url, false, p); err != nil {
+			return nil, err
+		}
+		r, err := rivals.NewThreeStatements(ctx, url)
+		return rival{"three statements", r}, err
 	}); err != nil {
 		return nil, err
 	}
 	if err := add("conditional update", func(url string) (system, error) {
-		b, err := newBaseline(ctx, url, uniqueSchema, p)
-		return conditionalUpdate{b}, err
+		if err := rivals.PreparePostgres(ctx, url, true, p); err != nil {
+			return nil, err
+		}
+		r, err := rivals.NewConditionalUpdate(ctx, url)
+		return rival{"conditional update", r}, err
 	}); err != nil {
 		return nil, err
 	}

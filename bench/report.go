@@ -4,18 +4,17 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/dibs-calls/dibs/persistence/pgtest"
+	"github.com/dibs-calls/dibs/bench/guard"
+	"github.com/dibs-calls/dibs/bench/proc"
 )
 
 // compare measures all systems at all widths, in turns, and prints the medians
 // as a table in Markdown.
-func compare(ctx context.Context, o options, systems []system, server serverCPU, title, unit string, l load) error {
+func compare(ctx context.Context, o options, systems []system, server serverCPU, ratios *guard.Guard, title, unit string, l load) error {
 	fmt.Printf("\n### %s\n\n", title)
 	header := []string{"callers", "system", unit, "spread", "p50 of a start", "p99 of a start", "CPU here", "CPU of Postgres"}
 	if len(systems) == 3 {
@@ -34,6 +33,11 @@ func compare(ctx context.Context, o options, systems []system, server serverCPU,
 			}
 		}
 		printRows(width, systems, rounds)
+		for i, s := range systems {
+			if last := len(systems) - 1; i < last { // dibs
+				ratios.See(fmt.Sprintf("engine/%s/%d/%s", unit, width, s.name()), median(rounds[last]).perSecond/median(rounds[i]).perSecond)
+			}
+		}
 	}
 	return nil
 }
@@ -89,16 +93,6 @@ func show(d time.Duration) string {
 	return fmt.Sprintf("%.0f µs", float64(d)/1e3)
 }
 
-func printMachine(server *pgtest.Server) {
-	model := "unknown"
-	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(info)) {
-			if name, ok := strings.CutPrefix(line, "model name"); ok {
-				model = strings.TrimSpace(strings.TrimLeft(name, "\t :"))
-				break
-			}
-		}
-	}
-	fmt.Printf("%s: %d cores (%s), %s, %s/%s; a private Postgres on the same machine, default durability.\n",
-		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), model, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+func printMachine() {
+	fmt.Printf("%s; a private Postgres on the same machine, default durability.\n", proc.Machine())
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/dibs-calls/dibs/bench/proc"
 	"github.com/dibs-calls/dibs/persistence/pgtest"
 )
 
@@ -37,35 +37,4 @@ func newServerCPU(ctx context.Context, server *pgtest.Server) (serverCPU, error)
 }
 
 // used includes processes that have ended: the postmaster has waited for them.
-func (s serverCPU) used() time.Duration {
-	total := processCPU(s.postmaster, true)
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", s.postmaster, s.postmaster))
-	if err != nil {
-		return 0
-	}
-	for _, child := range strings.Fields(string(children)) {
-		if pid, err := strconv.Atoi(child); err == nil {
-			total += processCPU(pid, false)
-		}
-	}
-	return total
-}
-
-// processCPU is user and system time of a process (proc(5), fields 14 to 17).
-func processCPU(pid int, ended bool) time.Duration {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-	last := 13
-	if ended {
-		last = 15
-	}
-	ticks := 0
-	for _, f := range fields[11:last] {
-		n, _ := strconv.Atoi(f)
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond // USER_HZ is 100 on every Linux that Go runs on
-}
+func (s serverCPU) used() time.Duration { return proc.CPU(s.postmaster) }

@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
+
+	"github.com/dibs-calls/dibs/bench/rivals"
 )
 
 // system is one way to keep two people from calling the same client.
@@ -17,32 +17,19 @@ type system interface {
 	close()
 }
 
-// people are the users and clients of a run; every system has them all.
-type people struct {
-	users, clients []uuid.UUID
+// rival is a system that is not dibs.
+type rival struct {
+	title string
+	rivals.Rival
 }
 
-func newPeople(users, clients int) people {
-	p := people{}
-	for range users {
-		p.users = append(p.users, uuid.New())
-	}
-	for range clients {
-		p.clients = append(p.clients, uuid.New())
-	}
-	return p
+func (r rival) name() string { return r.title }
+
+func (r rival) start(ctx context.Context, user, client uuid.UUID) (bool, error) {
+	result, err := r.Start(ctx, user, client)
+	return err == nil && result.Outcome == rivals.Granted, err
 }
 
-// load fills the tables of a baseline.
-func (p people) load(ctx context.Context, conn *pgx.Conn) error {
-	rows := func(ids []uuid.UUID, kind string) pgx.CopyFromSource {
-		return pgx.CopyFromSlice(len(ids), func(i int) ([]any, error) {
-			return []any{ids[i], fmt.Sprintf("%s %d", kind, i)}, nil
-		})
-	}
-	if _, err := conn.CopyFrom(ctx, pgx.Identifier{"clients"}, []string{"id", "name"}, rows(p.clients, "Client")); err != nil {
-		return err
-	}
-	_, err := conn.CopyFrom(ctx, pgx.Identifier{"users"}, []string{"id", "first_name"}, rows(p.users, "User"))
-	return err
-}
+func (r rival) end(ctx context.Context, user uuid.UUID) error { return r.End(ctx, user) }
+
+func (r rival) close() { r.Close() }
