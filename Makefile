@@ -4,9 +4,12 @@
 GO       ?= go
 BIN      := bin/dibs
 FUZZTIME ?= 10s
+DURATION ?= 30m
+ROUNDS   ?= 200
+SHAPE    ?= shared
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-short fuzz bench screenshots lint fmt clean
+.PHONY: help run cluster build test test-short fuzz bench peers chaos screenshots lint fmt clean
 
 help: ## Show this list
 	@echo "Usage: make <target>"
@@ -15,6 +18,9 @@ help: ## Show this list
 
 run: build ## Build and start the demo: five people, 200 clients, http://127.0.0.1:8080
 	$(BIN) serve --demo
+
+cluster: build ## Three nodes and a Postgres on this machine, until Ctrl-C (see the README)
+	@scripts/cluster.sh $(BIN)
 
 build: ## Build bin/dibs (needs nothing but Go)
 	@scripts/check-go.sh
@@ -34,9 +40,20 @@ fuzz: ## Every fuzz target for a while each (FUZZTIME=10s)
 bench: ## The engine against what people would write instead, on a private Postgres
 	@scripts/check-go.sh
 	@scripts/ensure-test-tools.sh
-	cd bench && $(GO) run . $(BENCH_ARGS)
+	cd bench && $(GO) run . -guard ratios.json $(BENCH_ARGS)
+	cd bench && $(GO) run ./peers -only empty,dibs,dibs-sqlite,three,conditional -connections 256 -rounds 3 -duration 1s -guard ratios.json $(filter -record,$(BENCH_ARGS))
 	$(GO) test -run "^$$" -bench . -benchtime 3s ./live
+	$(GO) test -run "^$$" -bench FanOut -benchtime 1x ./integration
 	$(GO) test -run "^$$" -bench ReadyWithManyCalls -benchtime 3x ./integration
+
+peers: ## dibs against Redis, etcd, NATS and hand-written SQL, over HTTP (PEERS_ARGS="-duration 1s -rounds 1": a quick look)
+	@scripts/check-go.sh
+	@scripts/ensure-test-tools.sh
+	@scripts/ensure-peers.sh
+	cd bench && $(GO) run ./peers -docs ../docs $(PEERS_ARGS)
+
+chaos: ## Break everything for DURATION=30m, then kill a node ROUNDS=200 times; the report is chaos-report/chaos.md (SEED=… replays a run)
+	@scripts/chaos.sh "$(DURATION)" "$(SEED)" "$(ROUNDS)" "$(SHAPE)"
 
 screenshots: ## Pictures of the page, as the browser tests see it, into docs/screenshots
 	@scripts/check-go.sh

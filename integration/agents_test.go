@@ -27,6 +27,7 @@ type agent struct {
 // workers.
 type ledger struct {
 	mu     sync.Mutex
+	begun  map[messages.CallID]claim
 	ended  map[messages.CallID]bool
 	tokens map[messages.ClientID]int64 // the highest acknowledged
 
@@ -34,7 +35,7 @@ type ledger struct {
 }
 
 func newLedger() *ledger {
-	return &ledger{ended: map[messages.CallID]bool{}, tokens: map[messages.ClientID]int64{}}
+	return &ledger{begun: map[messages.CallID]claim{}, ended: map[messages.CallID]bool{}, tokens: map[messages.ClientID]int64{}}
 }
 
 // started notes an acknowledged start. The user has not sent its end yet, so
@@ -45,6 +46,7 @@ func (l *ledger) started(t *testing.T, c claim) {
 	if c.token <= l.tokens[c.client] {
 		t.Errorf("I6 is broken: client %s got token %d after %d", c.client, c.token, l.tokens[c.client])
 	}
+	l.begun[c.call] = c
 	l.tokens[c.client] = max(c.token, l.tokens[c.client])
 	l.acknowledged.Add(1)
 }

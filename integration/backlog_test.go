@@ -99,7 +99,7 @@ func sameCalls(shown []messages.UserStatus, want map[messages.UserID]claim) bool
 }
 
 // metric reads a value from /metrics: the sum over its labels.
-func metric(t *testing.T, s *harness.Server, name string) (sum float64) {
+func metric(t testing.TB, s *harness.Server, name string) (sum float64) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/metrics", http.NoBody)
 	must(t, err)

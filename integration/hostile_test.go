@@ -20,9 +20,8 @@ import (
 )
 
 // flat is how much more memory hostile input may make the server hold. Garbage that
-// is not collected yet is in it: the heap's floor lets that much lie about, and as
-// much again may not have been given back.
-const flat = 64<<20 + 2*heap.FloorBytes
+// is not collected yet is in it, and as much again that may not have been given back.
+const flat = 64<<20 + 2*heap.GarbageBytes
 
 // TestHugeBody sends bodies of 1 GiB. The server answers before it has read
 // them, and holds none of it.

@@ -39,18 +39,22 @@ func TestIntegrate(t *testing.T) {
 	// The addresses of the document may be taken on this machine.
 	place := strings.NewReplacer("127.0.0.1:8080", harness.FreeAddr(t), "127.0.0.1:4222", harness.FreeAddr(t))
 	var script strings.Builder
+	var blocks []string // of shell
 	for _, s := range snippetsOf(t, filepath.Join("..", "docs", "integrate.md")) {
 		switch s.language {
 		case "sh":
-			script.WriteString(s.text)
+			script.WriteString(s.text + "echo " + endOfBlock + "\n")
+			blocks = append(blocks, s.text)
 		case "go":
 			buildSnippet(t, bin, place.Replace(s.text))
 		default:
 			t.Fatalf("what is to be done with a block of %q?\n%s", s.language, s.text)
 		}
 	}
-	// "go run" finds the programs that were built; the server ends with the shell.
+	// What "make build" makes is there, and "go run" finds the programs that were
+	// built; the server ends with the shell.
 	prelude := fmt.Sprintf(`PATH=%q:$PATH
+make() { [ "$*" = build ]; }
 go() { [ "$1" = run ] && "%s/${2#./}" "${@:3}"; }
 trap 'kill $(jobs -p); wait' EXIT
 `, filepath.Dir(tools.dibs), bin)
@@ -65,19 +69,29 @@ trap 'kill $(jobs -p); wait' EXIT
 	if err != nil {
 		t.Fatalf("docs/integrate.md: %v\n%s\n%s", err, out, stderr.String())
 	}
-	promises := regexp.MustCompile(`(?m)^# → (.*)$`).FindAllStringSubmatch(script.String(), -1)
-	if len(promises) < 15 {
-		t.Fatalf("found %d promises", len(promises))
+	said := strings.Split(string(out), endOfBlock+"\n")
+	if len(said) != len(blocks)+1 {
+		t.Fatalf("%d blocks, and the output of %d\n%s", len(blocks), len(said)-1, out)
 	}
-	rest := string(out)
-	for _, p := range promises {
-		_, after, found := strings.Cut(rest, p[1])
-		if !found {
-			t.Fatalf("docs/integrate.md promises\n\t%s\nand what came out is\n%s\n%s", p[1], out, stderr.String())
+	promises := 0
+	for i, block := range blocks {
+		rest := said[i]
+		for _, p := range regexp.MustCompile(`(?m)^# → (.*)$`).FindAllStringSubmatch(block, -1) {
+			promises++
+			_, after, found := strings.Cut(rest, p[1])
+			if !found {
+				t.Fatalf("docs/integrate.md promises\n\t%s\nand what came out is\n%s\n%s", p[1], said[i], stderr.String())
+			}
+			rest = after
 		}
-		rest = after
+	}
+	if promises < 15 {
+		t.Fatalf("found %d promises", promises)
 	}
 }
+
+// endOfBlock stands in the output behind that of each block.
+const endOfBlock = "==end-of-block=="
 
 // buildSnippet builds a program whose first line says where it would stand. To
 // the go command it stands in this module.

@@ -92,7 +92,7 @@ func startNATS(t *testing.T, bin string) *natstest.Server {
 	return nats
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

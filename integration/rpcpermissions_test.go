@@ -39,6 +39,7 @@ func TestNATSPermissions(t *testing.T) {
 	t.Run("dialer", p.dialer)
 	t.Run("reports", p.reports)
 	t.Run("dialer with a name", p.named)
+	t.Run("telephony server", p.telephony)
 	t.Run("dashboard", p.dashboard)
 	t.Run("operator", p.operator)
 	t.Run("strangers", p.strangers)
@@ -57,7 +58,7 @@ func newPermitted(t *testing.T) *permitted {
 	dibsFile, dibsKey := newNKey(t)
 	floorFile, floorKey := newNKey(t)
 	server.File = filepath.Join("..", "docs", "nats-permissions", "nats-server.conf")
-	server.Env = []string{"DIBS_NKEY=" + dibsKey, "FLOOR7_NKEY=" + floorKey, "DIALER_PASSWORD=dial-secret",
+	server.Env = []string{"DIBS_NKEY=" + dibsKey, "FLOOR7_NKEY=" + floorKey, "KAMAILIO_PASSWORD=sip-secret", "DIALER_PASSWORD=dial-secret",
 		"DASHBOARD_PASSWORD=look-secret", "OPERATOR_PASSWORD=ops-secret", "SYS_PASSWORD=sys-secret"}
 	if err := server.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -289,6 +290,14 @@ func (p *permitted) named(t *testing.T) {
 	}
 }
 
+// telephony is a server that only reports; integration/sip runs a real one.
+func (p *permitted) telephony(t *testing.T) {
+	v := p.as(t, "_INBOX_kamailio", nats.UserInfo("kamailio", "sip-secret"))
+	v.mayPublish("dibs.ingest.call.started", "dibs.ingest.call.ended")
+	v.mayNotPublish("dibs.ingest.call.x", "dibs.rpc.start", "dibs.rpc.status", "dibs.events.call.started.x.y", "$JS.API.STREAM.INFO.DIBS_EVENTS", "$SRV.PING")
+	v.mayNotSubscribe("dibs.events.>", "dibs.rpc.start", "_INBOX.>", "_INBOX_kamailio.>", ">")
+}
+
 func (p *permitted) dashboard(t *testing.T) {
 	v := p.as(t, "_INBOX_dashboard", nats.UserInfo("dashboard", "look-secret"))
 	board, err := client.OverNATS(v.nc)
@@ -304,7 +313,7 @@ func (p *permitted) dashboard(t *testing.T) {
 			t.Fatal(err)
 		}
 		seen = append(seen, e.Type)
-		if e.Type == client.Missed { // it watches now
+		if e.Type == client.Snapshot { // it watches now
 			p.oneCall(t, dialer, p.clients[0])
 		}
 		if e.Type == client.CallEnded && e.Call.ClientID == p.clients[0].String() {
@@ -315,10 +324,20 @@ func (p *permitted) dashboard(t *testing.T) {
 		t.Errorf("the dashboard saw %v", seen)
 	}
 	v.maySubscribe("dibs.events.>", "dibs.events.call.started.>")
-	v.mayNotPublish("dibs.events.call.started.x.y", "dibs.ingest.call.ended", "dibs.rpc.end", "dibs.rpc.availability",
+	v.mayNotPublish("dibs.events.call.started.x.y", "dibs.ingest.call.ended", "dibs.rpc.end", "dibs.rpc.availability", "dibs.rpc.status.x",
 		"$JS.API.STREAM.PURGE.DIBS_EVENTS", "$JS.API.STREAM.DELETE.DIBS_EVENTS", "$JS.API.STREAM.UPDATE.DIBS_EVENTS",
 		"$JS.API.CONSUMER.CREATE.DIBS_INGEST.x", "$JS.API.CONSUMER.DELETE.DIBS_EVENTS.x")
 	v.mayNotSubscribe("dibs.rpc.>", "dibs.ingest.>", "_INBOX_dialer.>", "_INBOX.>")
+
+	// Who may not ask for a snapshot is told at once that there is none.
+	blind, err := client.OverNATS(v.nc, client.As("x"))
+	must(t, err)
+	for e, err := range blind.Watch(ctx) {
+		if err != nil || e.Type != client.Missed {
+			t.Errorf("without a snapshot: %+v, %v", e, err)
+		}
+		break
+	}
 
 	// A dialer may not watch everything, and is told so.
 	watcher, err := client.OverNATS(dialer.nc)

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Makes sure that what the tests need besides Go is here: Postgres (its server
 # programs; the tests start a private cluster of their own), Chromium (the tests
-# of the page), Kamailio and sipp (those of examples/kamailio), a C compiler (the race detector links with it) and curl (the
+# of the page), Kamailio and sipp (those of examples/kamailio), libfaketime (the
+# clocks of integration/chaos), a C compiler (the race detector links with it) and curl (the
 # README's walk-through).
 #
-# With --no-cc a C compiler is not asked for: without -race nothing needs it.
+# With --no-cc a C compiler is not asked for: without -race nothing needs it. With
+# --postgres nothing is but that: the walk-through of a cluster needs no more.
 #
 # Installs the distribution's packages where that needs no question: Debian or
 # a relative of it, as root or with password-less sudo. Ubuntu's chromium
@@ -17,6 +19,8 @@ readonly min_postgres=15
 readonly kamailio_packages=(kamailio kamailio-nats-modules kamailio-utils-modules kamailio-extra-modules)
 with_cc=yes
 if [ "${1:-}" = --no-cc ]; then with_cc=no; fi
+postgres_only=no
+if [ "${1:-}" = --postgres ]; then postgres_only=yes; fi
 
 # has_postgres looks where the tests look (persistence/pgtest): on the PATH,
 # where pg_config points to, and where Debian keeps the programs off the PATH.
@@ -46,20 +50,30 @@ need_chromium() {
 }
 
 # need_kamailio looks where the tests look (integration/sip): on the PATH, and
-# where Debian keeps the programs of administrators off it. The modules are
-# packages of their own.
+# where Debian keeps the programs of administrators off it. Some of the modules that
+# the example loads are packages of their own.
 need_kamailio() {
 	local program module dir
 	for program in kamailio kamcmd; do
 		if ! PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v "$program" >/dev/null 2>&1; then return 0; fi
 	done
-	for module in nats http_client jansson uac; do
+	for module in $(sed -n 's/^loadmodule "\(.*\)\.so"$/\1/p' "$(dirname "$0")/../examples/kamailio/kamailio.cfg"); do
 		for dir in /usr/lib/*/kamailio/modules /usr/lib/kamailio/modules /usr/lib64/kamailio/modules /usr/local/lib*/kamailio/modules; do
 			if [ -e "$dir/$module.so" ]; then continue 2; fi
 		done
 		return 0
 	done
 	return 1
+}
+# need_faketime looks where the tests look (integration/chaos). It exists for
+# Linux alone; where there is none they say that Postgres's clock was not moved.
+need_faketime() {
+	[ "$(uname -s)" = Linux ] || return 1
+	local file
+	for file in /usr/lib/*/faketime/libfaketime.so.1 /usr/lib*/faketime/libfaketime.so.1 /usr/local/lib/faketime/libfaketime.so.1; do
+		if [ -e "$file" ]; then return 1; fi
+	done
+	return 0
 }
 need_sipp() { ! command -v sipp >/dev/null 2>&1; }
 
@@ -131,12 +145,18 @@ install_kamailio() {
 missing() {
 	local list=()
 	if need_postgres; then list+=("PostgreSQL $min_postgres or later (initdb, postgres)"); fi
+	if [ "$postgres_only" = no ]; then missing_of_tests; fi
+	[ ${#list[@]} -gt 0 ] && printf '  - %s\n' "${list[@]}"
+}
+
+# missing_of_tests adds to the list of missing.
+missing_of_tests() {
 	if need_chromium; then list+=("Chromium (for the tests of the page)"); fi
-	if need_kamailio; then list+=("Kamailio 5.6 or later with its modules nats, http_client, jansson and uac (for the tests of examples/kamailio)"); fi
+	if need_kamailio; then list+=("Kamailio 5.6 or later with all modules that examples/kamailio loads, nats, http_client and jansson among them (for the tests of examples/kamailio)"); fi
 	if need_sipp; then list+=("sipp (for the same)"); fi
+	if need_faketime; then list+=("libfaketime (moves the clock of Postgres in integration/chaos)"); fi
 	if need_cc; then list+=("a C compiler (for go test -race)"); fi
 	if need_curl; then list+=("curl"); fi
-	[ ${#list[@]} -gt 0 ] && printf '  - %s\n' "${list[@]}"
 }
 
 explain() {
@@ -144,14 +164,14 @@ explain() {
 The tests need what is not on this machine:
 $(missing)
 How to get it:
-  Debian           sudo apt-get install postgresql chromium gcc libc6-dev curl sip-tester
+  Debian           sudo apt-get install postgresql chromium gcc libc6-dev curl sip-tester libfaketime
                    sudo apt-get install ${kamailio_packages[*]}
                    (Postgres older than $min_postgres there: https://wiki.postgresql.org/wiki/Apt)
-  Ubuntu           sudo apt-get install postgresql gcc libc6-dev curl sip-tester
+  Ubuntu           sudo apt-get install postgresql gcc libc6-dev curl sip-tester libfaketime
                    sudo apt-get install ${kamailio_packages[*]}
                    Chromium is a snap there: sudo snap install chromium, or install Google
                    Chrome's package (https://www.google.com/chrome/)
-  Fedora, RHEL     sudo dnf install postgresql-server chromium gcc curl
+  Fedora, RHEL     sudo dnf install postgresql-server chromium gcc curl libfaketime
   Alpine           sudo apk add postgresql chromium gcc musl-dev curl
   macOS            brew install postgresql@17 (and put its bin folder on the PATH)
                    Chromium or Chrome, with a command "chromium" on the PATH that starts it
@@ -171,11 +191,13 @@ main() {
 	trap 'rm -f "$log"' EXIT
 	echo "The tests need more than is on this machine; installing with apt-get:"
 	missing
+	if need_postgres; then install_postgres || explain; fi
+	if [ "$postgres_only" = yes ]; then return; fi
 	if need_cc; then install_packages gcc libc6-dev || explain; fi
 	if need_curl; then install_packages curl ca-certificates || explain; fi
 	if need_sipp; then install_packages sip-tester || explain; fi
+	if need_faketime; then install_packages libfaketime || explain; fi
 	if need_kamailio; then install_kamailio || explain; fi
-	if need_postgres; then install_postgres || explain; fi
 	if need_chromium; then install_chromium || explain; fi
 	if missing >/dev/null; then explain; fi
 }

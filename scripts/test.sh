@@ -23,6 +23,9 @@ echo "==> go vet"
 "$go" vet ./...
 (cd bench && "$go" vet ./...) # a module of its own
 
+echo "==> what operators are given (deploy, docs/observability)"
+(cd deploy/check && "$go" test -count=1 ./...) # a module of its own
+
 echo "==> go test -race"
 # The race detector needs cgo; the binary itself is built without. -count=1:
 # nothing is taken from the cache, because the faults differ from run to run.

@@ -9,7 +9,7 @@ func TestReloadAndCrash(t *testing.T) {
 	w := newWorld(t)
 	x := w.clients[0]
 	b := openChromium(t)
-	p := b.signIn(ana, w.server)
+	p := b.signIn(ana, w.server.URL)
 	p.click(button("Call " + x.Name))
 	p.untilPanel(x)
 	p.click(radio("Busy"))
@@ -26,7 +26,7 @@ func TestReloadAndCrash(t *testing.T) {
 	}
 	// Whether the browser still knows the session depends on when it last
 	// wrote to its profile.
-	p = openProfile(t, b.profile).open(ana, w.server, "#/clients")
+	p = openProfile(t, b.profile).open(ana, w.server.URL, "#/clients")
 	p.watch.expect(`status of 401 .*/api/auth/verify`)
 	p.until("the page", "document.querySelector('#main h1, main.sign-in h1')")
 	if eval[bool](p, "document.querySelector('main.sign-in') !== null") {

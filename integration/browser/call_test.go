@@ -3,9 +3,8 @@ package browser
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
-
-	"github.com/chromedp/cdproto/network"
 
 	"github.com/dibs-calls/dibs/integration/harness"
 )
@@ -17,7 +16,8 @@ func TestSavedLogFreesTheClient(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	x := w.clients[0]
-	left, right := w.browserOf(ana), w.browserOf(ben)
+	b := openChromium(t)
+	left, right := b.signIn(ana, w.server.URL), b.signInApart(ben, w.server.URL)
 	left.click(button("Call " + x.Name))
 	left.untilPanel(x)
 	right.untilRow(x, "taken")
@@ -42,26 +42,25 @@ func TestSavedLogFreesTheClient(t *testing.T) {
 }
 
 // TestRefusalsAreSaid: a click that comes too late is answered with the
-// specification's sentence. Ben's page cannot have live events here, so that it
-// does not know yet; it polls instead.
+// specification's sentence. Ben's page cannot have live events here, and what it
+// asks for is held back, so that it does not know yet.
 func TestRefusalsAreSaid(t *testing.T) {
 	takesLong(t)
 	t.Parallel()
 	w := newWorld(t)
 	x, y := w.clients[1], w.clients[2]
-	p := openChromium(t).open(ben, w.server, "")
+	g := w.gate(map[string]string{"pollEvery": "1_000"})
+	g.answer(withoutEvents)
+	p := openChromium(t).open(ben, g.url, "")
 	p.watch.expect(refusals)
-	p.watch.expect(`/api/events`)
-	p.do(command(network.SetBlockedURLs, network.SetBlockedURLsParams{
-		URLPatterns: []*network.BlockPattern{{URLPattern: w.server.URL + "/api/events", Block: true}},
-	}))
-	p.fill(textbox("E-mail"), email(ben))
-	p.fill(textbox("Password"), demoPassword)
-	p.click(button("Sign in"))
+	p.watch.expect(`status of 502 .*/api/events`)
+	p.enter(ben)
 	p.untilConnection("polling")
 	p.untilSaid("[data-testid=connection]", "looked up every 30 seconds")
 	p.untilRow(x, "free")
 
+	held, release := g.hold(func(r *http.Request) bool { return r.Method == http.MethodGet && r.URL.Path == "/api/user-status" }, withoutEvents)
+	within(t, patience, "the page to ask again", func() bool { return len(held) > 0 })
 	w.start(ana, x)
 	p.click(button("Call " + x.Name))
 	p.untilSaid("[role=alert]", "This client is already being called by Ana Alvarez. Please try again later.")
@@ -74,9 +73,44 @@ func TestRefusalsAreSaid(t *testing.T) {
 	p.untilSaid("[role=alert]", "You are already on a call. Please end your current call first.")
 	p.untilPanel(y)
 
-	// What nobody told the page it finds out by asking, every 30 seconds.
+	// What nobody told the page it finds out by asking.
 	w.end(ana)
+	w.end(ben)
+	release()
 	p.untilRow(x, "free")
+	p.untilSaid(".call-over", "This call was ended elsewhere")
+	p.click(button("Close without log"))
+	p.untilNoPanel()
+	callFromTheList(t, w, g, p)
+}
+
+// callFromTheList: a call that was begun elsewhere is known here from the list of
+// everybody alone, which names no calls. Ending it does not end the next one,
+// which the page has not heard of.
+func callFromTheList(t *testing.T, w *world, g *gate, p *page) {
+	t.Helper()
+	x, y := w.clients[4], w.clients[5]
+	w.start(ben, x)
+	p.untilPanel(x)
+	var asked atomic.Int32
+	held, release := g.hold(func(r *http.Request) bool {
+		return r.Method == http.MethodGet && r.URL.Path == "/api/user-status" && asked.Add(1) == 1
+	}, withoutEvents)
+	within(t, patience, "the page to ask again", func() bool { return len(held) > 0 })
+	w.end(ben)
+	w.start(ben, y)
+	p.click(button("End call"))
+	within(t, patience, "the page to make sure", func() bool { return asked.Load() > 1 })
+	release()
+	p.untilPanel(y)
+	if r := w.as(ana).Availability(t, y.ID); *r.Available {
+		t.Error("ending a call that was over has ended the next one")
+	}
+	p.click(button("End call"))
+	p.untilNoPanel()
+	if r := w.as(ana).Availability(t, y.ID); !*r.Available {
+		t.Error("a call that is known from the list alone cannot be ended")
+	}
 }
 
 // TestTwoTabsAgree: whatever one tab does, the other shows.
@@ -86,8 +120,8 @@ func TestTwoTabsAgree(t *testing.T) {
 	w := newWorld(t)
 	x, y := w.clients[0], w.clients[1]
 	b := openChromium(t)
-	first := b.signIn(ana, w.server)
-	second := b.open("ana's second tab", w.server, "#/clients")
+	first := b.signIn(ana, w.server.URL)
+	second := b.open("ana's second tab", w.server.URL, "#/clients")
 	second.untilConnection("live")
 
 	first.click(button("Call " + x.Name))
@@ -120,7 +154,8 @@ func TestAdminReleases(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	x := w.clients[0]
-	caller, boss := w.browserOf(ana), w.browserOf(admin)
+	b := openChromium(t)
+	caller, boss := b.signIn(ana, w.server.URL), b.signInApart(admin, w.server.URL)
 	caller.click(button("Call " + x.Name))
 	caller.untilPanel(x)
 

@@ -8,6 +8,10 @@
 // A test waits until the page shows what it should, and fails, with what the
 // page shows instead, when that takes longer than anybody would wait.
 //
+// Where a network or a server has to fail, a gate stands between them (gate_test.go):
+// it holds back, refuses, falls silent. It also shortens the times that the page
+// goes by; and where hours are to pass, the page's clock is moved.
+//
 // With -short the scenario of the specification and one more are tried.
 //
 // Two things hold in every test, whatever it is about: nothing is written to

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/cdp"
@@ -27,6 +28,15 @@ func (e element) String() string { return fmt.Sprintf("%s %q", e.role, e.name) }
 // is reports whether a node of the accessibility tree is e.
 func (e element) is(n *accessibility.Node) bool {
 	return !n.Ignored && said(n.Role) == e.role && said(n.Name) == e.name
+}
+
+// asJSON is a value as JavaScript has it.
+func asJSON(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // strings and numbers can be written
+	}
+	return string(text)
 }
 
 // said is a value of the accessibility tree as text.
@@ -74,6 +84,15 @@ func (p *page) find(e element) (found *accessibility.Node) {
 func (p *page) describedAs(e element) string {
 	p.t.Helper()
 	return said(p.find(e).Description)
+}
+
+// untilDescribed waits until an element's description begins like this.
+func (p *page) untilDescribed(e element, as string) {
+	p.t.Helper()
+	p.wait(fmt.Sprintf("%s to be described as %q", e, as), func(ctx context.Context, t *chromedp.Target) (bool, error) {
+		n, err := lookUp(ctx, t, e)
+		return n != nil && strings.HasPrefix(said(n.Description), as), err
+	})
 }
 
 // spot is where the middle of an element is, and whether a click there meets it.
@@ -126,6 +145,22 @@ func (p *page) click(e element) {
 	p.t.Helper()
 	at := p.locate(e)
 	p.do(chromedp.MouseEvent(chromedp.MouseMoved, at.X, at.Y), chromedp.MouseClickXY(at.X, at.Y))
+}
+
+// clickIfThere clicks on an element that may be gone by now.
+func (p *page) clickIfThere(e element) {
+	p.t.Helper()
+	p.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		n, err := lookUp(ctx, t, e)
+		if n == nil {
+			return err
+		}
+		at, err := locate(ctx, t, n)
+		if err != nil || !at.Hit {
+			return nil //nolint:nilerr // it went between two looks
+		}
+		return chromedp.Do(ctx, chromedp.MouseClickXY(at.X, at.Y))
+	}))
 }
 
 // hover rests the pointer on an element.

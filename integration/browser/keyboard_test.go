@@ -12,7 +12,7 @@ func TestKeyboardOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	x := w.clients[1]
-	p := openChromium(t).open(ben, w.server, "")
+	p := openChromium(t).open(ben, w.server.URL, "")
 	p.find(heading("Sign in"))
 	p.tabTo(textbox("E-mail"))
 	p.keys(email(ben))

@@ -42,7 +42,8 @@ func TestMarkupIsText(t *testing.T) {
 	mallory := harness.NewClient(t, w.server.URL, "").Login(t, evilEmail, demoPassword)
 	harness.Must(t, http.StatusOK)(mallory.Put(t.Context(), harness.Change{Action: "start_call", ClientID: x.ID.String()}))
 
-	ben, boss := w.browserOf(ben), w.browserOf(admin)
+	b := openChromium(t)
+	ben, boss := b.signIn(ben, w.server.URL), b.signInApart(admin, w.server.URL)
 	boss.click(link("Team"))
 	boss.untilSaid("tr[data-state=on-call] .client-name", x.Name)
 	rename(w, x, map[string]any{"name": evilClient, "notes": evilNotes, "attributes": map[string]any{evilClient: evilValue}})

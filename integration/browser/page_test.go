@@ -9,8 +9,6 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
-
-	"github.com/dibs-calls/dibs/integration/harness"
 )
 
 // patience is how long a test waits for what should happen at once: for a
@@ -28,11 +26,11 @@ type page struct {
 
 // open opens a tab on a server, at an address within the page such as
 // "#/clients". At the end of the test the tab's console must be clean.
-func (b *chromium) open(who string, s *harness.Server, address string) *page {
+func (b *chromium) open(who, url, address string, options ...chromedp.ContextOption) *page {
 	b.t.Helper()
-	w := newWatch(s.URL)
-	ctx, closeTab := chromedp.NewContext(b.ctx, chromedp.WithListener(w.see))
-	p := &page{t: b.t, who: who, base: s.URL, ctx: ctx, watch: w}
+	w := newWatch(url)
+	ctx, closeTab := chromedp.NewContext(b.ctx, append(options, chromedp.WithListener(w.see))...)
+	p := &page{t: b.t, who: who, base: url, ctx: ctx, watch: w}
 	b.t.Cleanup(func() {
 		if b.t.Failed() {
 			b.t.Logf("what %s sees:\n%s", who, p.text())
@@ -131,6 +129,33 @@ func (p *page) untilSaid(selector, text string) {
 	p.t.Helper()
 	p.until(fmt.Sprintf("%q in %s", text, selector),
 		fmt.Sprintf("[...document.querySelectorAll(%q)].some(e => e.textContent.includes(%q))", selector, text))
+}
+
+// mustBe checks a JavaScript condition that holds now or is broken.
+func (p *page) mustBe(what, condition string) {
+	p.t.Helper()
+	if !eval[bool](p, "Boolean("+condition+")") {
+		p.t.Errorf("%s: not so: %s", p.who, what)
+	}
+}
+
+// watchFor remembers in the page's set "seen" that an element was there, if only
+// for a moment.
+func (p *page) watchFor(name, selector string) {
+	p.t.Helper()
+	eval[chromedp.Void](p, fmt.Sprintf(`void (() => {
+		window.seen ??= new Set();
+		const look = () => document.querySelector(%q) && seen.add(%q);
+		new MutationObserver(look).observe(document, { subtree: true, childList: true, attributes: true });
+		look();
+	})()`, selector, name))
+}
+
+// later has the page's clock on the wall jump ahead, while its timers go on as
+// they were. So it is on a machine that slept, and so hours pass in a test.
+func (p *page) later(by time.Duration) {
+	p.t.Helper()
+	eval[chromedp.Void](p, fmt.Sprintf("void ((now) => { Date.now = () => now() + %d; })(Date.now)", by.Milliseconds()))
 }
 
 // text is all that can be read on the page, for the message of a failed test.

@@ -29,7 +29,7 @@ func TestPages(t *testing.T) {
 	busyTeam(w)
 	axe := axeSource(t)
 	b := openChromium(t)
-	p := b.open(ana, w.server, "")
+	p := b.open(ana, w.server.URL, "")
 	inspect := func(name string) {
 		t.Helper()
 		p.do(chromedp.MouseEvent(chromedp.MouseMoved, 1, 1)) // over nothing that would show it

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/dibs-calls/dibs/integration/harness"
 	"github.com/dibs-calls/dibs/messages"
 )
@@ -99,13 +101,22 @@ func (w *world) personID(who string) messages.UserID {
 // browserOf opens a browser and signs somebody in.
 func (w *world) browserOf(who string) *page {
 	w.t.Helper()
-	return openChromium(w.t).signIn(who, w.server)
+	return openChromium(w.t).signIn(who, w.server.URL)
 }
 
 // signIn opens the page in a browser where nobody is signed in, and signs in.
-func (b *chromium) signIn(who string, s *harness.Server) *page {
+func (b *chromium) signIn(who, url string) *page {
 	b.t.Helper()
-	p := b.open(who, s, "")
+	p := b.open(who, url, "")
+	p.signIn(who)
+	return p
+}
+
+// signInApart is signIn in a private window: with cookies and storage of its own,
+// and less work for the machine than another browser.
+func (b *chromium) signInApart(who, url string) *page {
+	b.t.Helper()
+	p := b.open(who, url, "", chromedp.WithNewBrowserContext())
 	p.signIn(who)
 	return p
 }
@@ -113,11 +124,17 @@ func (b *chromium) signIn(who string, s *harness.Server) *page {
 // signIn fills in the form that stands on the page.
 func (p *page) signIn(who string) {
 	p.t.Helper()
+	p.enter(who)
+	p.untilConnection("live")
+}
+
+// enter is signIn that does not wait for live events.
+func (p *page) enter(who string) {
+	p.t.Helper()
 	p.fill(textbox("E-mail"), email(who))
 	p.fill(textbox("Password"), demoPassword)
 	p.click(button("Sign in"))
 	p.find(heading("Clients"))
-	p.untilConnection("live")
 }
 
 // untilConnection waits until the page gets its news in this way.

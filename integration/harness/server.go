@@ -50,6 +50,12 @@ func (d Dibs) ServeAt(tb testing.TB, addr string, args ...string) *Server {
 	return &Server{Process: p, Addr: addr, URL: "http://" + addr}
 }
 
+// Start starts a command and does not wait for its end.
+func (d Dibs) Start(tb testing.TB, args ...string) *Process {
+	tb.Helper()
+	return startProcess(tb, d.Binary, d.environment(), args...)
+}
+
 // Run runs a command to its end and returns it, with its exit code.
 func (d Dibs) Run(tb testing.TB, args ...string) (*Process, int) {
 	tb.Helper()

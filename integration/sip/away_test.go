@@ -3,12 +3,12 @@ package sip
 import (
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestDibsAway: while dibs is away calls are refused, or go through, as the
 // operator wants it, and dibs takes note of those that went through.
 func TestDibsAway(t *testing.T) {
+	t.Parallel()
 	takesLong(t)
 	const lease = 12 // longer than a restart takes
 	w := newWorld(t, 4, 4, lease)
@@ -43,7 +43,7 @@ func TestDibsAway(t *testing.T) {
 	// A restart that is shorter than the lease ends no call.
 	w.down()
 	w.serve(w.server.Addr)
-	w.outlives(t, lease*2*time.Second)
+	w.outlives(t, beyond(lease))
 	next.press(t)
 	next.until(t, "over")
 	w.nothingLeft()
@@ -59,6 +59,7 @@ func (w *world) down() {
 
 // TestProxyKilled: what a proxy held that is gone is released by its leases.
 func TestProxyKilled(t *testing.T) {
+	t.Parallel()
 	takesLong(t)
 	w := newWorld(t, 2, 2, lease)
 	w.callee(t, "answer")
@@ -70,6 +71,7 @@ func TestProxyKilled(t *testing.T) {
 
 // TestHostileNumbers: what stands in a request URI is data, and not JSON.
 func TestHostileNumbers(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 2, 2, lease)
 	w.callee(t, "answer")
 	for _, to := range []string{

@@ -17,6 +17,7 @@ import (
 // TestCancelledWhileAsking: a caller who gives up while dibs is still being asked
 // leaves nothing behind, although the claim is granted.
 func TestCancelledWhileAsking(t *testing.T) {
+	t.Parallel()
 	questions, answer := make(chan struct{}, 8), make(chan struct{})
 	w := newWorld(t, 2, 2, lease, func(w *world) {
 		dibs, err := url.Parse(w.server.URL)

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/dibs-calls/dibs/integration/harness"
+	"github.com/dibs-calls/dibs/persistence/pgtest"
 	"github.com/dibs-calls/dibs/transport/natsapi/natstest"
 )
 
@@ -20,7 +21,7 @@ import (
 var tools struct{ dibs, nats, kamailio, kamcmd, sipp string }
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(builder{m})
+	goleak.VerifyTestMain(pgtest.Runner{M: builder{m}})
 }
 
 // builder gets the tools before the tests and removes them after them.

@@ -34,10 +34,12 @@ type world struct {
 	dibs    harness.Dibs
 	server  *harness.Server
 	api     *harness.Client
-	asked   string // the URL at which the proxy asks dibs
-	proxy   string // host:port
-	gateway string // where the proxy sends calls; a callee may listen there
-	control string // socket of kamcmd
+	asked   string   // the URL at which the proxy asks dibs
+	sign    []string // how dibs finds NATS, and signs in there
+	told    string   // the URL at which the proxy tells NATS
+	proxy   string   // host:port
+	gateway string   // where the proxy sends calls; a callee may listen there
+	control string   // socket of kamcmd
 
 	kamailio *process
 
@@ -46,20 +48,40 @@ type world struct {
 }
 
 // newWorld starts everything for that many people and clients, with a lease in
-// seconds. change is called before the proxy starts.
+// seconds: dibs on SQLite, and a NATS server where everybody may do everything.
+// change is called before the proxy starts.
 func newWorld(t *testing.T, people, clients, lease int, change ...func(*world)) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), proxy: freeUDP(t), gateway: freeUDP(t)}
+	w := emptyWorld(t, harness.Store{})
+	w.startNATS()
+	w.sign, w.told = []string{"--nats-url", w.nats.URL()}, w.nats.URL()
+	w.open(people, clients, lease, change...)
+	return w
+}
+
+func emptyWorld(t *testing.T, store harness.Store) *world {
+	t.Helper()
+	store.DataDir = filepath.Join(t.TempDir(), "data")
+	w := &world{t: t, dir: t.TempDir(), proxy: freeUDP(t), gateway: freeUDP(t), dibs: harness.Dibs{Binary: tools.dibs, Store: store}}
 	var err error
 	if w.nats, err = natstest.NewServer(tools.nats, t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.nats.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.nats.Kill() })
+	return w
+}
 
-	w.dibs = harness.Dibs{Binary: tools.dibs, Store: harness.Store{DataDir: filepath.Join(t.TempDir(), "data")}}
+func (w *world) startNATS() {
+	w.t.Helper()
+	if err := w.nats.Start(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = w.nats.Kill() })
+}
+
+// open starts all but NATS.
+func (w *world) open(people, clients, lease int, change ...func(*world)) {
+	t := w.t
+	t.Helper()
 	w.fill(people, clients)
 	key := strings.TrimSpace(w.dibs.MustRun(t, "token", "create", "--role", "service", "--name", "kamailio"))
 	admin := strings.TrimSpace(w.dibs.MustRun(t, "token", "create", "--role", "admin", "--name", "test"))
@@ -71,7 +93,6 @@ func newWorld(t *testing.T, people, clients, lease int, change ...func(*world)) 
 		f(w)
 	}
 	w.startProxy(key, lease)
-	return w
 }
 
 // fill adds people u0@example.com … and clients with the numbers +12025550000 ….
@@ -98,7 +119,7 @@ func number(n int) string { return fmt.Sprintf("+1202555%04d", n) }
 
 func (w *world) serve(addr string) {
 	w.t.Helper()
-	w.server = w.dibs.ServeAt(w.t, addr, "--nats-url", w.nats.URL())
+	w.server = w.dibs.ServeAt(w.t, addr, w.sign...)
 	w.server.WaitReady(readyLimit)
 }
 
@@ -166,7 +187,7 @@ func (w *world) startProxy(key string, lease int) {
 		`#!define SIP_GATEWAY "sip:` + w.gateway + `"`,
 		`#!define DIBS_URL "` + w.asked + `"`,
 		`#!define DIBS_KEY "` + key + `"`,
-		`#!define DIBS_NATS "` + w.nats.URL() + `"`,
+		`#!define DIBS_NATS "` + w.told + `"`,
 		`#!define DIBS_USERS "text://` + filepath.Join(dir, "db") + `"`,
 		`#!define CTL_SOCKET "` + w.control + `"`,
 		fmt.Sprintf("#!define DIBS_LEASE %d", lease),
@@ -229,7 +250,7 @@ func (w *world) nothingLeft() {
 		return len(w.onCall()) == 0 && !strings.Contains(w.kamcmd("htable.dump", "calls"), "name") &&
 			strings.Contains(w.kamcmd("dlg.stats_active"), "all: 0")
 	})
-	if dead := w.dibs.MustRun(w.t, "dead", "list", "--nats-url", w.nats.URL()); strings.Contains(dead, "dibs.ingest") {
+	if dead := w.dibs.MustRun(w.t, append([]string{"dead", "list"}, w.sign...)...); strings.Contains(dead, "dibs.ingest") {
 		w.t.Errorf("call events could not be applied:\n%s", dead)
 	}
 }
