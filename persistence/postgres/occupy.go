@@ -106,7 +106,8 @@ type occupation struct {
 	store   *Store
 	shared  bool
 	conn    *pgx.Conn // nil: broken
-	session doubt     // of the connection, or of the last one
+	fresh   bool      // the connection is newer than session
+	session doubt     // of the connection; of the last one while fresh
 	epoch   int64     // zero: never entered
 }
 
@@ -121,19 +122,21 @@ func (o *occupation) enter(ctx context.Context) error {
 	return nil
 }
 
-// connect makes the connection, once the session of the last one is over: until
-// then it is we who have the lock.
+// connect makes the connection, and waits until the session of the last one is over:
+// until then it is we who have the lock.
 func (o *occupation) connect(ctx context.Context) error {
-	if o.conn != nil {
+	if o.conn == nil {
+		conn, err := pgx.ConnectConfig(ctx, o.store.engine.Config().ConnConfig.Copy())
+		if err != nil {
+			return wrap(err)
+		}
+		o.conn, o.fresh = conn, true
+	}
+	if !o.fresh {
 		return nil
 	}
-	conn, err := pgx.ConnectConfig(ctx, o.store.engine.Config().ConnConfig.Copy())
-	if err != nil {
-		return wrap(err)
-	}
-	o.conn = conn
 	if o.session.pid != 0 {
-		over, err := sessionOver(ctx, conn, o.session)
+		over, err := sessionOver(ctx, o.conn, o.session)
 		if err != nil {
 			return o.broken(err)
 		}
@@ -141,10 +144,11 @@ func (o *occupation) connect(ctx context.Context) error {
 			return errNotYet
 		}
 	}
-	o.session.pid = conn.PgConn().PID()
-	if o.session.born, err = born(ctx, conn); err != nil {
+	began, err := born(ctx, o.conn)
+	if err != nil {
 		return o.broken(err)
 	}
+	o.session, o.fresh = doubt{pid: o.conn.PgConn().PID(), born: began}, false
 	return nil
 }
 
