@@ -197,7 +197,11 @@ func request(t *testing.T, url, token, method, path, body string) (int, []byte) 
 	}
 	req.URL.Opaque = "//" + req.URL.Host + path // as it is, not cleaned up
 	req.Header.Set("Authorization", "Bearer "+token)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}
+	// A request that says that the connection will be closed may be cut off while it is
+	// still being sent: net/http does not drain such a body.
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: 30 * time.Second}
 	resp, err := client.Do(req)
 	if err != nil {
 		if strings.Contains(err.Error(), "invalid header") { // the client itself refuses to send it
