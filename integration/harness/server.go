@@ -2,6 +2,8 @@ package harness
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -77,15 +79,20 @@ func (d Dibs) MustRun(tb testing.TB, args ...string) string {
 // FreeAddr returns a loopback address that nobody listens on.
 func FreeAddr(tb testing.TB) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
+	for range 1000 {
+		// Below the ports that the system gives to whoever asks for any, so that nobody
+		// gets it by chance before the program that it is for.
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(8_000)))
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			tb.Fatal(err)
+		}
+		return l.Addr().String()
 	}
-	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
-		tb.Fatal(err)
-	}
-	return addr
+	tb.Fatal("no port is free")
+	return ""
 }
 
 // WaitReady waits until /readyz says yes and returns how long that took from

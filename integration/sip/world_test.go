@@ -3,6 +3,7 @@ package sip
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -273,13 +274,18 @@ func write(t testing.TB, file, text string) {
 	}
 }
 
-// freeUDP returns a loopback address on which nobody receives.
+// freeUDP returns a loopback address on which nobody receives. It is below the ports
+// that the system gives to whoever asks for any, so that nobody gets it by chance
+// before the program that it is for.
 func freeUDP(t testing.TB) string {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		conn, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000)))
+		if err == nil {
+			defer func() { _ = conn.Close() }()
+			return conn.LocalAddr().String()
+		}
 	}
-	defer func() { _ = conn.Close() }()
-	return conn.LocalAddr().String()
+	t.Fatal("no UDP port is free")
+	return ""
 }
