@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nats.go/micro"
 	"github.com/nats-io/nkeys"
 
@@ -25,6 +26,7 @@ import (
 // dibs that uses it, and what the others sign in with.
 type permitted struct {
 	url     string
+	dibs    nats.Option // what dibs itself signs in with
 	floor7  nats.Option
 	user    messages.UserID
 	other   messages.UserID
@@ -41,6 +43,7 @@ func TestNATSPermissions(t *testing.T) {
 	t.Run("dialer with a name", p.named)
 	t.Run("telephony server", p.telephony)
 	t.Run("dashboard", p.dashboard)
+	t.Run("hostile dashboard", p.hostileDashboard)
 	t.Run("operator", p.operator)
 	t.Run("strangers", p.strangers)
 }
@@ -70,21 +73,38 @@ func newPermitted(t *testing.T) *permitted {
 	s := d.Serve(t, "--nats-url", server.URL(), "--nats-nkey", dibsFile)
 	s.WaitReady(readyLimit) // the streams are there
 	who := signIn(s)
+	copyForDashboards(t, server.URL())
 	floor7, err := nats.NkeyOptionFromSeed(floorFile)
 	if err != nil {
 		t.Fatal(err)
 	}
+	own, err := nats.NkeyOptionFromSeed(dibsFile)
+	must(t, err)
 	t.Cleanup(func() {
 		if log := s.Stderr(); strings.Contains(strings.ToLower(log), "permissions violation") {
 			t.Errorf("dibs lacks a permission:\n%s", log)
 		}
 	})
 	return &permitted{
-		url: server.URL(), floor7: floor7, user: who.users[0], other: who.users[1], clients: who.clients,
+		url: server.URL(), dibs: own, floor7: floor7, user: who.users[0], other: who.users[1], clients: who.clients,
 		dead: func(args ...string) string {
 			t.Helper()
 			return d.MustRun(t, append(append([]string{"dead"}, args...), "--nats-url", server.URL(), "--nats-nkey", dibsFile)...)
 		},
+	}
+}
+
+// copyForDashboards makes the stream that dashboards read, as the README says.
+func copyForDashboards(t *testing.T, url string) {
+	t.Helper()
+	stream, err := os.ReadFile(filepath.Join("..", "docs", "nats-permissions", "dashboards-stream.json"))
+	must(t, err)
+	nc, err := nats.Connect(url, nats.UserInfo("keeper", "ops-secret"), nats.CustomInboxPrefix("_INBOX_keeper"))
+	must(t, err)
+	defer nc.Close()
+	answer, err := nc.Request("$JS.API.STREAM.CREATE.DIBS_EVENTS", stream, readyLimit)
+	if err != nil || strings.Contains(string(answer.Data), `"error"`) {
+		t.Fatalf("the copy of the events: %+v, %v", answer, err)
 	}
 }
 
@@ -351,6 +371,83 @@ func (p *permitted) dashboard(t *testing.T) {
 		if !errors.Is(err, client.CodeForbidden) {
 			t.Errorf("a dialer watches: %v", err)
 		}
+	}
+}
+
+// hostileDashboard turns what it may do with consumers against others: it tries to
+// acknowledge a call event that nobody has taken, by the empty heartbeats of a
+// consumer and by empty answers, and to put old events and answers among the new
+// events.
+func (p *permitted) hostileDashboard(t *testing.T) {
+	js, err := jetstream.New(p.as(t, "_INBOX", p.dibs).nc)
+	must(t, err)
+	dialer := p.as(t, "_INBOX_dialer", nats.UserInfo("dialer", "dial-secret"))
+	v := p.as(t, "_INBOX_dashboard", nats.UserInfo("dashboard", "look-secret"))
+	heard, err := v.nc.SubscribeSync("dibs.events.>")
+	must(t, err)
+	hears := func(part string) {
+		t.Helper()
+		for subject := ""; !strings.Contains(subject, part); {
+			msg, err := heard.NextMsg(readyLimit)
+			must(t, err)
+			subject = msg.Subject
+		}
+	}
+	must(t, v.nc.FlushTimeout(readyLimit))
+	p.oneCall(t, dialer, p.clients[0]) // there are events
+	hears("call.ended")
+	events, err := js.Stream(t.Context(), "DIBS_EVENTS")
+	must(t, err)
+	last := events.CachedInfo().State.LastSeq
+
+	// It waits for its user, longer than this takes.
+	asked, err := dialer.nc.Request("dibs.ingest.call.ended", fmt.Appendf(nil, `{"specversion":"1.0","id":"h1","source":"/pbx","type":"call.ended",
+		"data":{"user_email":"nobody@example.com","call_ref":"h1","occurred_at":%q}}`, time.Now().Format(time.RFC3339Nano)), readyLimit)
+	must(t, err)
+	var stored struct{ Seq uint64 }
+	must(t, json.Unmarshal(asked.Data, &stored))
+	taker, err := js.Consumer(t.Context(), "DIBS_INGEST", "dibs")
+	must(t, err)
+	waitFor(t, readyLimit, "dibs has put it back", func() bool {
+		info, err := taker.Info(t.Context())
+		return err == nil && info.NumAckPending == 1
+	})
+	ack := fmt.Sprintf("$JS.ACK.DIBS_INGEST.dibs.1.%d.%d.1.0", stored.Seq, stored.Seq)
+
+	consumer := func(name, config string) {
+		t.Helper()
+		answer, err := v.nc.Request("$JS.API.CONSUMER.CREATE.DIBS_EVENTS."+name, fmt.Appendf(nil,
+			`{"stream_name":"DIBS_EVENTS","config":{"name":%q,"ack_policy":"none",%s}}`, name, config), readyLimit)
+		must(t, err)
+		if strings.Contains(string(answer.Data), `"error"`) {
+			t.Logf("the consumer %s is refused: %s", name, answer.Data)
+		}
+	}
+	beats, err := v.nc.SubscribeSync("_INBOX_dashboard.beats")
+	must(t, err)
+	const beating = `"deliver_policy":"new","idle_heartbeat":100000000,"deliver_subject":%q`
+	consumer("beats", fmt.Sprintf(beating, ack))
+	consumer("own", fmt.Sprintf(beating, "_INBOX_dashboard.beats"))
+	consumer("none", `"deliver_policy":"new"`)
+	consumer("old", `"deliver_policy":"all"`)
+	const next = "$JS.API.CONSUMER.MSG.NEXT.DIBS_EVENTS."
+	must(t, v.nc.PublishRequest(next+"none", ack, []byte(`{"batch":1,"no_wait":true}`)))
+	must(t, v.nc.PublishRequest(next+"old", "dibs.events.call.started.q.q", []byte(`{"batch":1,"no_wait":true}`)))
+	must(t, v.nc.PublishRequest(next+"none", "dibs.events.call.started.q.q", []byte(`{"batch":1,"no_wait":true}`)))
+	for range 5 { // those of the other consumer came meanwhile, too
+		_, err := beats.NextMsg(readyLimit)
+		must(t, err)
+	}
+	hears(".q.q") // in its own account
+	info, err := events.Info(t.Context())
+	must(t, err)
+	if n := info.State.LastSeq; n != last {
+		t.Errorf("it put %d things among the events", n-last)
+	}
+	reports, err := js.Stream(t.Context(), "DIBS_INGEST")
+	must(t, err)
+	if _, err := reports.GetMsg(t.Context(), stored.Seq); err != nil {
+		t.Errorf("a call event that nobody took is gone: %v", err)
 	}
 }
 

@@ -265,6 +265,8 @@ func (t *turn) lookAround() {
 		// The question or its answer was lost with an actor that panicked.
 		// Whoever came since may share the new one.
 		t.askFor(t.crowd.everybody())
+	case t.phase == Held:
+		t.ask() // those whom the question served have given up, and its answer may be lost
 	}
 }
 

@@ -39,7 +39,7 @@ func TestInterleavings(t *testing.T) {
 // User and client actors live on different nodes: what they say to each other is lost,
 // comes twice, or late, and another node takes users over.
 func TestInterleavingsBetweenNodes(t *testing.T) {
-	first, seeds := uint64(1), uint64(1000)
+	first, seeds := uint64(1), uint64(1500)
 	if testing.Short() {
 		seeds = 200
 	}

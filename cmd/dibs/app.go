@@ -212,6 +212,8 @@ func (n *node) serve(ctx context.Context, ready func(url string)) error {
 		return fmt.Errorf("the server failed: %w", err)
 	case err := <-n.lost:
 		return fmt.Errorf("the connection to the database was away, and meanwhile: %w", err)
+	case err := <-n.bus.Lost():
+		return err
 	}
 }
 

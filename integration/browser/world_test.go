@@ -144,8 +144,8 @@ func (p *page) untilConnection(state string) {
 		fmt.Sprintf("document.querySelector('[data-testid=connection]')?.dataset.connection === %q", state))
 }
 
-// untilStale waits until the page says so, and why: "lost" or "server". "" is
-// that it does not.
+// untilStale waits until the page says so, and why: "lost", "catching-up" or
+// "server". "" is that it does not.
 func (p *page) untilStale(why string) {
 	p.t.Helper()
 	p.until(fmt.Sprintf("staleness %q", why), fmt.Sprintf(

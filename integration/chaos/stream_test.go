@@ -93,8 +93,14 @@ func (d *deployment) tryReadStream() (all []messages.Event, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a consumer: %w", err)
 	}
+	// Not consumer.Next: it would make a consumer for each event.
+	msgs, err := consumer.Messages()
+	if err != nil {
+		return nil, fmt.Errorf("reading: %w", err)
+	}
+	defer msgs.Stop()
 	for n := stream.CachedInfo().State.Msgs; uint64(len(all)) < n; {
-		msg, err := consumer.Next(jetstream.FetchMaxWait(drainLimit))
+		msg, err := msgs.Next(jetstream.NextMaxWait(drainLimit))
 		if err != nil {
 			return nil, fmt.Errorf("event %d of %d: %w", len(all), n, err)
 		}

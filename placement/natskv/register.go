@@ -35,10 +35,11 @@ type Register struct {
 	bell     *Bell
 
 	mu       sync.Mutex
-	there    bool // the bucket was seen
-	own      placement.Member
-	revision uint64 // of own; 0: not known
-	written  bool   // own was written at least once
+	there    bool             // the bucket was seen
+	id       string           // of the member that is being written
+	own      placement.Member // as it was last written for certain; empty: not yet
+	revision uint64           // of own; 0: not known
+	written  bool             // it was tried to write that member, at least
 }
 
 var _ membership.Register = (*Register)(nil)
@@ -63,8 +64,8 @@ func (r *Register) Exchange(ctx context.Context, own placement.Member) ([]placem
 	if err := r.bucket(ctx); err != nil {
 		return nil, err
 	}
-	if own.ID != r.own.ID {
-		r.own, r.revision, r.written = placement.Member{}, 0, false
+	if own.ID != r.id {
+		r.id, r.own, r.revision, r.written = own.ID, placement.Member{}, 0, false
 	}
 	if err := r.write(ctx, own); err != nil {
 		return nil, err
@@ -72,7 +73,7 @@ func (r *Register) Exchange(ctx context.Context, own placement.Member) ([]placem
 	if Differs(r.own, own) {
 		r.bell.Ring()
 	}
-	r.own, r.written = own, true
+	r.own = own
 	return r.members(ctx)
 }
 

@@ -101,7 +101,8 @@
 // way of a start is answered by a status event call.refused, whose data.refusal
 // holds code, source, id, call_ref and who holds the client ([messages.Refusal]).
 //
-// What cannot be applied goes to DIBS_DEAD as dibs.dead.<subject>, with the
+// What cannot be applied goes to DIBS_DEAD as dibs.dead.<subject> (as
+// dibs.dead.long.<hash> if its subject has 1 KiB or more, see longSubject), with the
 // reason in its headers, before it is acknowledged: what is malformed at once,
 // whose user or client is not there after about a minute of tries, and the start of
 // a call that began longer ago than ends are remembered ([IngestConfig]). An event

@@ -12,6 +12,11 @@ import (
 // user in a line. A line is short, so that no user fills the hand, however many
 // events they have and however long one of them takes. What finds no place in its
 // line goes back to the stream, and comes again in its order.
+//
+// Of one client, too, an event waits for those that came earlier, whoever's they are:
+// else a call would be refused because of one that has just ended. But not for long,
+// so that no user holds up others. Events wait only for earlier ones, so no two of
+// them for each other.
 type hand struct {
 	room chan struct{} // holds a token for every event that there is room for
 	work sync.WaitGroup
@@ -19,6 +24,7 @@ type hand struct {
 	mu    sync.Mutex
 	held  map[*event]struct{}           // guarded by mu
 	lines map[messages.UserID][]*event  // guarded by mu; of users who are being worked for: those behind
+	last  map[messages.ClientID]*event  // guarded by mu; of each client, among those in hand that stand in line
 	back  map[messages.UserID]time.Time // guarded by mu; of users whose events went back: when the last of them comes again
 }
 
@@ -38,12 +44,15 @@ const (
 	backTick = 125 * time.Millisecond
 	// backUsers is when users are looked through for those with nothing to come.
 	backUsers = 1024
+
+	// clientWait is how long an event waits for another user's event of its client.
+	clientWait = time.Second
 )
 
 func newHand(size int) *hand {
 	h := &hand{
 		room: make(chan struct{}, size), held: map[*event]struct{}{},
-		lines: map[messages.UserID][]*event{}, back: map[messages.UserID]time.Time{},
+		lines: map[messages.UserID][]*event{}, last: map[messages.ClientID]*event{}, back: map[messages.UserID]time.Time{},
 	}
 	for range size {
 		h.room <- struct{}{}
@@ -89,6 +98,12 @@ func (h *hand) add(e *event) {
 func (h *hand) remove(e *event) {
 	h.mu.Lock()
 	delete(h.held, e)
+	if e.gone != nil {
+		close(e.gone)
+		if h.last[e.client] == e {
+			delete(h.last, e.client)
+		}
+	}
 	h.mu.Unlock()
 	h.giveBack(1)
 }
@@ -118,15 +133,18 @@ func (h *hand) inLine(e *event, now time.Time, work func(*event) bool, rest func
 		return false
 	}
 	line, busy := h.lines[user]
+	if len(line) >= lineMost {
+		return false
+	}
+	h.behindClient(e)
 	if busy {
-		if len(line) < lineMost {
-			h.lines[user] = append(line, e)
-		}
-		return len(line) < lineMost
+		h.lines[user] = append(line, e)
+		return true
 	}
 	h.lines[user] = nil
 	h.work.Go(func() {
 		for ; e != nil; e = h.next(user) {
+			e.awaitClient()
 			if work(e) {
 				continue
 			}
@@ -137,6 +155,33 @@ func (h *hand) inLine(e *event, now time.Time, work func(*event) bool, rest func
 		}
 	})
 	return true
+}
+
+// behindClient notes which event of its client an event comes behind. It is called
+// with mu held.
+func (h *hand) behindClient(e *event) {
+	if e.client.IsZero() {
+		return
+	}
+	if before := h.last[e.client]; before != nil && before.user != e.user {
+		e.after = before.gone
+	}
+	e.gone = make(chan struct{})
+	h.last[e.client] = e
+}
+
+// awaitClient waits until the event of its client before this one is out of hand, or
+// it has taken too long.
+func (e *event) awaitClient() {
+	if e.after == nil {
+		return
+	}
+	timer := time.NewTimer(clientWait)
+	defer timer.Stop()
+	select {
+	case <-e.after:
+	case <-timer.C:
+	}
 }
 
 // next returns the user's next event; nil ends the line.

@@ -16,6 +16,11 @@ type event struct {
 	callEvent
 	msg  jetstream.Msg
 	meta *jetstream.MsgMetadata
+
+	// For who stands in line, set before that and never changed: what to wait for
+	// (nil: nothing), and what is closed when the event is out of hand (nil: nobody
+	// can wait for it).
+	after, gone chan struct{}
 }
 
 // begin reads the events of a group, finds whom they name, and has them worked

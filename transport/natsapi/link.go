@@ -166,7 +166,7 @@ func (l *link) closed(nc *nats.Conn) {
 	l.log.Error("the connection to NATS was closed for good", "error", why)
 	select {
 	case l.lost <- fmt.Errorf("the connection to NATS was closed for good: %w", why):
-	default: // while we were still connecting: dial says it
+	default: // it was said
 	}
 }
 

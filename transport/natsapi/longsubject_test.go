@@ -18,11 +18,11 @@ func TestLongSubjectIsADeadLetter(t *testing.T) {
 			bus := open(t, cfg())
 			f := newTaker()
 			ingesting(t, bus, f)
-			var subjects []string
+			subjects := map[string]bool{}
 			for _, length := range []int{longSubject - 1, longSubject, 2000, 4040, 4080, 4090} {
 				subject := IngestStarted + "."
 				subject += strings.Repeat("x", length-len(subject))
-				subjects = append(subjects, subject)
+				subjects[subject] = true
 				if err := bus.link.nc.Publish(subject, []byte("{}")); err != nil {
 					t.Fatal(err)
 				}
@@ -38,10 +38,11 @@ func TestLongSubjectIsADeadLetter(t *testing.T) {
 			}
 			d := lettersOf(bus)
 			for _, l := range letters(t, bus) {
-				if want := subjects[l.Seq-1]; l.Subject != want || l.Reason != ReasonMalformed {
-					t.Errorf("letter %d: %s, of %d bytes of subject, want %d", l.Seq, l.Reason, len(l.Subject), len(want))
+				if !subjects[l.Subject] || l.Reason != ReasonMalformed {
+					t.Errorf("letter %d: %s, of %d bytes of subject", l.Seq, l.Reason, len(l.Subject))
 				}
-				if l.Seq > 1 {
+				delete(subjects, l.Subject)
+				if len(l.Subject) >= longSubject {
 					if err := d.Retry(t.Context(), l); err == nil || !strings.Contains(err.Error(), "can only be dropped") {
 						t.Errorf("retried with %d bytes of subject: %v", len(l.Subject), err)
 					}

@@ -8,7 +8,7 @@ import { effect, signal, untracked } from './lib.js';
 import { insist, request } from './api.js';
 import { serverNow } from './clock.js';
 import { leaseSeconds, renewAgain, renewEvery } from './config.js';
-import { dropDraft, dropUnsaved, readUnsaved, setAside, takeUp, unsaved } from './drafts.js';
+import { dropUnsaved, readUnsaved, setAside, snapshotOf, takeUp, unsaved } from './drafts.js';
 import { personName } from './format.js';
 import { connection, refresh } from './live.js';
 import { announce, dismissErrors, notify } from './notices.js';
@@ -72,13 +72,17 @@ export async function saveLog(call, log) {
 
 async function settle(call, reason, send) {
   ending.value = true;
+  const held = panel.value;
+  const sent = snapshotOf(call);
   try {
     await send();
-    if (panel.value?.call.id === call.id) {
-      dismissCall(call);
+    const shown = panel.value?.call.id === call.id;
+    // What was typed meanwhile, here or in another tab, was not sent.
+    if (snapshotOf(call) === sent) dropUnsaved(call);
+    else if (shown) setAside({ ...held, ended: 'What was written last is not saved.' });
+    if (shown) {
+      putAway();
       learnEnded(call, reason);
-    } else {
-      dropUnsaved(call);
     }
   } finally {
     ending.value = false;
@@ -89,7 +93,10 @@ async function settle(call, reason, send) {
 /** Closes the panel of a call that is over, and drops what was written about it. */
 export function dismissCall(call) {
   dropUnsaved(call);
-  if (panel.value?.call.id !== call.id) return;
+  if (panel.value?.call.id === call.id) putAway();
+}
+
+function putAway() {
   forget('call');
   panel.value = null;
 }
@@ -157,6 +164,7 @@ function show(live, shown) {
   takeUp(call);
   panel.value = { call, client: live.client, ended: '' };
   if (ownRecord()?.call.id !== call.id) keepRecord(call, live.client);
+  if (shown && !shown.ended && sameStart(shown.call.started_at, call.started_at)) return; // its own id became known
   announce(`You are on a call with ${live.client.name}.`);
 }
 
@@ -169,12 +177,12 @@ function withLease(call) {
   return same && kept.token ? kept : call;
 }
 
-// Who ended it? The page itself and other tabs forget the record first; whoever
-// else did it must not take away what is being typed.
+// Who ended it? The page itself and other tabs forget the record first, and drop
+// what they saved; whoever else did it must not take away what is being typed.
 function over(record, wasShown) {
   const end = endOf(record.call.id);
   if (wasShown && !ownRecord()) {
-    dropDraft(record.call);
+    setAside({ call: record.call, client: record.client, ended: endedInOtherTab });
     panel.value = null;
     notify('info', `The call with ${record.client.name} has ended.`);
     return;
@@ -183,6 +191,8 @@ function over(record, wasShown) {
   panel.value = { call: record.call, client: record.client, ended: why };
   announce(`Your call with ${record.client.name} is over. ${why}`);
 }
+
+const endedInOtherTab = 'This call was ended in another tab.';
 
 function whyOver(reason, call) {
   switch (reason) {
@@ -203,11 +213,14 @@ function whyOver(reason, call) {
 }
 
 onOtherTab('call', () => {
+  if (!recall('user')) return; // signed out there: this page begins anew
   const record = ownRecord();
   const shown = panel.value;
   if (!record) {
-    if (shown?.ended) panel.value = null;
-    else if (shown) learnEnded(shown.call, 'completed');
+    if (shown?.ended) {
+      setAside(shown);
+      panel.value = null;
+    } else if (shown) learnEnded(shown.call, 'completed');
   } else if (record.call.id !== shown?.call.id) {
     learnStarted({ call: record.call, user: me.value, client: record.client });
   } else if (!shown.ended) {

@@ -17,6 +17,9 @@ export const renewAgain = 5_000;
 /** How often the status is asked for while live events cannot be had. */
 export const pollEvery = 30_000;
 
+/** How often it asks anew for a status that was overtaken while it was on its way. */
+export const pollTries = 3;
+
 /** Silence after which the stream is taken for dead; the server pings every 15 s. */
 export const silence = 25_000;
 

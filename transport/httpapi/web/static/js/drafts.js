@@ -1,5 +1,6 @@
 // Logs that are being written. The browser keeps them until they are saved, so
-// that a reload or a crash loses nothing; its tabs share them.
+// that a reload or a crash loses nothing; its tabs share them: what is written in
+// one stands in all, and each writes only what was changed in it.
 
 import { signal } from './lib.js';
 import { onOtherTab, recall, remember } from './storage.js';
@@ -10,42 +11,63 @@ const empty = { status: '', notes: '', callback: false, callbackTime: '' };
 const most = 20;
 
 // The start tells one's calls apart, also those whose id is not known.
-const keyOf = (call) => String(Date.parse(call.started_at));
+export const keyOf = (call) => String(Date.parse(call.started_at));
 
 const all = () => recall('drafts') ?? {};
 
-/** What is written about a call so far. */
-export const draftOf = (call) => ({ ...empty, ...all()[keyOf(call)] });
+// Changes with each draft, here or in another tab.
+const version = signal(0);
 
-export function keepDraft(call, draft) {
-  const entries = Object.entries({ ...all(), [keyOf(call)]: draft });
+function reread() {
+  version.value++;
+}
+
+/** What is written about a call so far. Reading subscribes. */
+export const draftOf = (call) => (version.value, { ...empty, ...all()[keyOf(call)] });
+
+/** Keeps what was changed of a draft; the rest stays as it is. */
+export function keepDraft(call, values) {
+  const entries = Object.entries({ ...all(), [keyOf(call)]: { ...draftOf(call), ...values } });
   remember('drafts', Object.fromEntries(entries.slice(-most)));
+  reread();
 }
 
-export function dropDraft(call) {
+function dropDraft(call) {
   const { [keyOf(call)]: gone, ...others } = all();
-  if (gone) remember('drafts', others);
+  if (!gone) return;
+  remember('drafts', others);
+  reread();
 }
 
-const isWritten = ({ status, notes, callback }) => Boolean(status || notes.trim() || callback);
+/** Whether something is written about a call. Reading subscribes. */
+export function isWritten(call) {
+  const { status, notes, callback } = draftOf(call);
+  return Boolean(status || notes.trim() || callback);
+}
+
+/** A draft as it is now, to be compared with what it is later. */
+export const snapshotOf = (call) => JSON.stringify(draftOf(call));
 
 /** Calls {call, client, ended} that are over and whose logs stand beside the next call. */
 export const unsaved = signal([]);
 
+const setAsideSoFar = () => recall('unsaved') ?? [];
+
 /** Reads what was set aside, for who is signed in now. */
 export function readUnsaved() {
-  unsaved.value = recall('unsaved') ?? [];
+  unsaved.value = setAsideSoFar();
 }
 
-function setUnsaved(entries) {
+// Of what another tab may have changed just now, too.
+function setUnsaved(call, ...added) {
+  const entries = [...setAsideSoFar().filter((u) => keyOf(u.call) !== keyOf(call)), ...added];
   unsaved.value = entries;
   remember('unsaved', entries);
 }
 
 /** Sets a call that is over aside, if something is written about it. */
 export function setAside(held) {
-  if (!isWritten(draftOf(held.call))) return;
-  setUnsaved([...unsaved.value.filter((u) => u.call.id !== held.call.id), held]);
+  if (isWritten(held.call)) setUnsaved(held.call, held);
 }
 
 /**
@@ -53,15 +75,17 @@ export function setAside(held) {
  * client: saved by itself it would end that call.
  */
 export function takeUp(call) {
-  const before = unsaved.value.find((u) => u.call.client_id === call.client_id);
+  const before = setAsideSoFar().find((u) => u.call.client_id === call.client_id);
   if (!before) return;
-  if (!isWritten(draftOf(call))) keepDraft(call, draftOf(before.call));
+  if (isWritten(before.call) && !isWritten(call)) keepDraft(call, draftOf(before.call));
   dropUnsaved(before.call);
 }
 
 export function dropUnsaved(call) {
   dropDraft(call);
-  setUnsaved(unsaved.value.filter((u) => u.call.id !== call.id));
+  setUnsaved(call);
 }
 
 onOtherTab('unsaved', readUnsaved);
+onOtherTab('drafts', reread);
+document.addEventListener('visibilitychange', reread); // a page that was put away was told nothing

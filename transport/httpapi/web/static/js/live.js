@@ -11,20 +11,23 @@ import { sampleEvent } from './clock.js';
 import * as config from './config.js';
 import { applyEnded, applySnapshot, applyStarted, applyStatuses, changes, heardAt } from './store.js';
 
-/** "starting", "live", "polling" (no stream, but answers) or "lost" (no answers). */
+/**
+ * "starting", "live", "polling" (no stream, but answers), "lost" (no answers) or
+ * "catching-up" (what is shown is old, and the server has only just been asked).
+ */
 export const connection = signal('starting');
 
 /** The server says that it may have missed what happened elsewhere. */
 const serverStale = signal(false);
 
-/** Whether what is shown may be out of date, and why: "", "lost" or "server". */
+/** Whether what is shown may be out of date, and why: "", "lost", "catching-up" or "server". */
 export const staleness = computed(() => {
-  if (connection.value === 'lost') return 'lost';
+  if (connection.value === 'lost' || connection.value === 'catching-up') return connection.value;
   return serverStale.value ? 'server' : '';
 });
 
 let running = false;
-let asleep = false; // hidden for long: no stream
+let asleep = false; // hidden for long, or from the beginning: no stream
 let stream = null;
 let attempts = 0; // since the stream last flowed
 let refusals = 0; // of these, while the server answered other requests
@@ -50,7 +53,8 @@ export function start() {
   running = true;
   for (const [target, name, f] of listeners) target.addEventListener(name, f);
   ageing = setInterval(checkAge, 1000);
-  reopen();
+  if (document.hidden) beginAsleep();
+  else reopen();
   return stop;
 }
 
@@ -76,6 +80,14 @@ export function refresh() {
   if (connection.value !== 'live') poll();
 }
 
+// Whoever opens ten tabs in the background would have the first six take all
+// connections. One answer is enough to find the own call, and keep it.
+function beginAsleep() {
+  asleep = true;
+  uncertain();
+  poll();
+}
+
 // After a sleep what is shown may be hours old, and is not said to be live.
 function reopen() {
   asleep = false;
@@ -86,9 +98,10 @@ function reopen() {
   if (isOld(config.silence)) poll();
 }
 
-// What is shown is not known to be true any more; if it is old, that is said.
+// What is shown is not known to be true any more; if it is old, that is said. Why
+// it is old is not known before the server was asked: the machine may have slept.
 function uncertain() {
-  connection.value = isOld(config.silence) ? 'lost' : 'starting';
+  connection.value = isOld(config.silence) ? 'catching-up' : 'starting';
 }
 
 function isOld(limit) {
@@ -102,7 +115,7 @@ function checkAge() {
   if (asleep) return;
   if (connection.value === 'live' && isOld(config.silence)) broken();
   if (connection.value === 'polling' && isOld(config.pollEvery + config.requestTimeout)) {
-    connection.value = 'lost';
+    uncertain();
     wake();
   }
 }
@@ -195,16 +208,17 @@ function poll() {
 
 async function pollOnce() {
   try {
-    let before;
-    let users;
-    do {
-      // An answer that was overtaken by something newer is not used.
-      before = changes();
-      ({ users } = await request('GET', '/api/user-status'));
-    } while (before !== changes());
-    if (!running || connection.value === 'live') return;
-    applyStatuses(users);
-    answered();
+    // An answer that was overtaken by something newer is asked for again, but
+    // not for ever: where much happens, each one is.
+    for (let tries = 1; ; tries++) {
+      const asked = changes();
+      const { users } = await request('GET', '/api/user-status');
+      if (!running || connection.value === 'live') return;
+      if (asked !== changes() && tries < config.pollTries) continue;
+      applyStatuses(users, asked);
+      answered();
+      return;
+    }
   } catch (e) {
     // A server that refuses to say leaves the page as much in the dark as none.
     if (running && connection.value !== 'live' && e.code !== 'unauthenticated') {
@@ -221,6 +235,7 @@ function answered() {
     connection.value = 'starting';
     wake();
   }
+  if (connection.value === 'catching-up') connection.value = 'starting';
   if (connection.value === 'polling' || ++refusals < config.failuresBeforePolling) return;
   connection.value = 'polling';
   poller ||= setInterval(poll, config.pollEvery);

@@ -56,8 +56,8 @@ export function applySnapshot(live) {
 
 export function applyStarted({ call, user, client }) {
   calls.delete(standIn(call));
-  keep({ call, user, client });
   heard();
+  keep({ call, user, client, learned: applied });
   publishSoon();
 }
 
@@ -83,29 +83,43 @@ export function learnEnded(call, reason) {
 export function learnHolder(client, caller) {
   const call = { user_id: caller.id, client_id: client.id, started_at: caller.call_started_at, token: 0 };
   call.id = standIn(call);
-  keep({ call, client, user: { id: caller.id, first_name: caller.name } });
   heard();
+  keep({ call, client, user: { id: caller.id, first_name: caller.name }, learned: applied });
   publish();
 }
 
 /**
  * The list of everybody and their calls, which has no call ids: a call that is
  * known already is recognised by user, client and start.
+ * @param {number} asked what changes() was when the list was asked for: calls
+ *   that were learned since may be missing in it, and stay
  */
-export function applyStatuses(users) {
+export function applyStatuses(users, asked) {
   const before = byUser;
+  const newer = [...calls.values()].filter((entry) => entry.learned > asked);
   people.clear();
   calls.clear();
   for (const user of users) {
     people.set(user.id, user);
     if (user.is_on_call) keep(statusCall(user, before.get(user.id)));
   }
+  newer.forEach(keepNewer);
   heardAll();
   batch(() => {
     known.value = true;
     peopleVersion.value++;
     publish();
   });
+}
+
+// Whoever is on a later call, or is called in a later one, is not in this one.
+function keepNewer(entry) {
+  const { call } = entry;
+  const begun = Date.parse(call.started_at);
+  const rivals = [...calls.values()].map((e) => e.call).filter((c) => c.user_id === call.user_id || c.client_id === call.client_id);
+  if (rivals.some((c) => Date.parse(c.started_at) > begun)) return;
+  for (const { id } of rivals) calls.delete(id);
+  keep(entry);
 }
 
 /** The list of everybody alone, while calls come by the stream. */

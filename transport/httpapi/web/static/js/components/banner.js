@@ -19,6 +19,12 @@ function content() {
       <button type="button" onClick=${wake}>Try now</button>
     </div>`;
   }
+  if (staleness.value === 'catching-up') {
+    return html`<div class="banner warning">
+      <${WarningIcon} />
+      <p><strong>Catching up.</strong> What you see is from ${timeOfDay(heardAt.value)} and possibly stale.</p>
+    </div>`;
+  }
   if (staleness.value === 'server') {
     return html`<div class="banner warning">
       <${WarningIcon} />

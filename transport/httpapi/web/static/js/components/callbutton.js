@@ -19,6 +19,10 @@ export function CallButton({ client }) {
   const state = stateOf(live);
   const look = looks[busy ? 'busy' : state](client, live);
   useLayoutEffect(() => follow(button.current, client, state, live), [state, live]);
+  useLayoutEffect(() => {
+    const shown = button.current;
+    return () => hideTip(shown); // a row that goes from under the pointer is never left
+  }, [client.id]);
   // One element in all states: whoever has the focus on it keeps it. And not
   // "disabled": such a button takes no focus, and nobody could ask it why.
   return html`<button

@@ -2,7 +2,7 @@
 
 import { html, useLayoutEffect } from '../lib.js';
 import { dismissCall, panel } from '../call.js';
-import { unsaved } from '../drafts.js';
+import { keyOf, unsaved } from '../drafts.js';
 import { address } from '../router.js';
 import { Elapsed } from './elapsed.js';
 import { LogForm } from './logform.js';
@@ -16,6 +16,12 @@ export function showCall() {
   title?.scrollIntoView({ block: 'nearest' });
 }
 
+// A call that has just begun is what one wants to be at, but whoever is in the
+// middle of a word goes on there.
+function showNewCall() {
+  if (!document.activeElement?.matches('textarea, select, input:not([type=radio], [type=checkbox])')) showCall();
+}
+
 // When the panel goes with the focus in it, one reads on at the page.
 function leaveFocus() {
   queueMicrotask(() => {
@@ -27,13 +33,12 @@ function leaveFocus() {
 export function CallPanels() {
   return html`<div class="call-panels">
     ${panel.value && html`<${CallPanel} held=${panel.value} />`}
-    ${unsaved.value.map((held) => html`<${Panel} key=${held.call.id} held=${held} titleID=${`unsaved-${held.call.id}`} />`)}
+    ${unsaved.value.map((held) => html`<${Panel} key=${keyOf(held.call)} held=${held} titleID=${`unsaved-${keyOf(held.call)}`} />`)}
   </div>`;
 }
 
 function CallPanel({ held }) {
-  // A call that has just begun is what one wants to be at.
-  useLayoutEffect(showCall, [held.call.id]);
+  useLayoutEffect(showNewCall, [keyOf(held.call)]);
   useLayoutEffect(() => leaveFocus, []);
   return html`<${Panel} held=${held} titleID=${ownTitle} />`;
 }
@@ -53,6 +58,6 @@ function Panel({ held: { call, client, ended }, titleID }) {
       ${client.email && html`<a href=${`mailto:${client.email}`}>${client.email}</a>`}
     </p>`}
     ${ended && html`<p class="call-over"><strong>${ended}</strong> You can still save its log.</p>`}
-    <${LogForm} key=${call.started_at} call=${call} client=${client} ended=${ended} onDismiss=${() => dismissCall(call)} />
+    <${LogForm} key=${keyOf(call)} call=${call} client=${client} ended=${ended} onDismiss=${() => dismissCall(call)} />
   </aside>`;
 }

@@ -8,7 +8,7 @@ import { Confirm } from './dialog.js';
 /** Adds a client, or changes the one that is given; onDone is told the result. */
 export function ClientForm({ client, onDone, onClose }) {
   const save = async (form) => {
-    const body = Object.fromEntries(['name', 'phone', 'email', 'notes'].map((name) => [name, form.get(name)]));
+    const body = changed(client, form);
     const [method, path] = client ? ['PUT', `/api/clients/${client.id}`] : ['POST', '/api/clients'];
     const saved = (await request(method, path, { body })).client;
     notify('success', client ? `${saved.name} is changed.` : `${saved.name} is added.`);
@@ -24,6 +24,14 @@ export function ClientForm({ client, onDone, onClose }) {
       <textarea name="notes" rows="4">${client?.notes ?? ''}</textarea>
     </label>
   <//>`;
+}
+
+// What was left as it is may have been changed by somebody else meanwhile. A
+// field for several lines has its own idea of how a line ends.
+function changed(client, form) {
+  const linesOf = (text) => text.replace(/\r\n?/g, '\n');
+  const fields = ['name', 'phone', 'email', 'notes'].map((name) => [name, form.get(name)]);
+  return Object.fromEntries(fields.filter(([name, value]) => !client || linesOf(value) !== linesOf(client[name] ?? '')));
 }
 
 export function Field({ label, ...input }) {

@@ -2,6 +2,7 @@
 
 import { html, useSignal } from '../lib.js';
 import { endCall, panel } from '../call.js';
+import { isWritten, unsaved } from '../drafts.js';
 import { personName } from '../format.js';
 import { notify } from '../notices.js';
 import { address, route } from '../router.js';
@@ -15,12 +16,13 @@ export function Header() {
   const asking = useSignal(false);
   const user = me.value;
   const onCall = panel.value && !panel.value.ended;
+  const written = withNotes();
   const leave = async () => {
     if (panel.value && !panel.value.ended) await endCall('');
     await signOut();
   };
   const out = () => {
-    if (onCall) asking.value = true;
+    if (onCall || written.length > 0) asking.value = true;
     else leave().catch((e) => notify('error', e.message));
   };
   return html`
@@ -38,14 +40,22 @@ export function Header() {
     </header>
     ${asking.value &&
     html`<${Confirm}
-      title="End the call and sign out?"
-      action="End call and sign out"
+      title=${onCall ? 'End the call and sign out?' : 'Sign out without saving?'}
+      action=${onCall ? 'End call and sign out' : 'Throw away and sign out'}
+      danger=${written.length > 0}
       onConfirm=${leave}
       onClose=${() => (asking.value = false)}
     >
-      <p>You are on a call with ${panel.value?.client.name}. Signing out ends it without a log.</p>
+      ${onCall && html`<p>You are on a call with ${panel.value.client.name}. Signing out ends it without a log.</p>`}
+      ${written.length > 0 && html`<p>What you wrote about ${written.join(', ')} is not saved, and would be lost.</p>`}
     <//>`}
   `;
+}
+
+// The clients about whose calls something is written that is not saved.
+function withNotes() {
+  const held = panel.value && isWritten(panel.value.call) ? [panel.value] : [];
+  return [...held, ...unsaved.value].map(({ client }) => client.name);
 }
 
 function NavLink({ name, children }) {

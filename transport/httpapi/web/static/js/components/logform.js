@@ -9,12 +9,9 @@ import { notify } from '../notices.js';
 import { FormError } from './dialog.js';
 
 export function LogForm({ call, client, ended, onDismiss }) {
-  const draft = useSignal(draftOf(call));
+  const draft = draftOf(call);
   const error = useSignal('');
-  const change = (values) => {
-    draft.value = { ...draft.value, ...values };
-    keepDraft(call, draft.value);
-  };
+  const change = (values) => keepDraft(call, values);
   const attempt = async (action, done) => {
     if (ending.value) return;
     error.value = '';
@@ -27,11 +24,11 @@ export function LogForm({ call, client, ended, onDismiss }) {
   };
   const save = (e) => {
     e.preventDefault();
-    attempt(() => saveLog(call, logOf(draft.value, call, ended)), `The log of the call with ${client.name} is saved.`);
+    attempt(() => saveLog(call, logOf(draftOf(call), call, ended)), `The log of the call with ${client.name} is saved.`);
   };
-  const end = () => attempt(() => endCall(draft.value.notes), `The call with ${client.name} has ended.`);
+  const end = () => attempt(() => endCall(draftOf(call).notes), `The call with ${client.name} has ended.`);
   return html`<form class="log-form" onSubmit=${save} aria-label=${`Log of the call with ${client.name}`}>
-    <${Fields} draft=${draft.value} change=${change} />
+    <${Fields} draft=${draft} change=${change} />
     <${FormError} text=${error.value} />
     <div class="actions apart">
       ${ended

@@ -6,7 +6,7 @@ import { html } from '../lib.js';
 export function Pager({ label, page, pages, to }) {
   if (pages <= 1) return null;
   return html`<nav class="pager" aria-label=${label}>
-    <${Step} page=${page - 1} pages=${pages} to=${to}>Previous<//>
+    <${Step} page=${Math.min(page - 1, pages)} pages=${pages} to=${to}>Previous<//>
     <span>Page ${page.toLocaleString()} of ${pages.toLocaleString()}</span>
     <${Step} page=${page + 1} pages=${pages} to=${to}>Next<//>
   </nav>`;

@@ -28,6 +28,7 @@ export function ClientsPage() {
   }, [clients]);
   const pager = (label) =>
     html`<${Pager} label=${label} page=${shownPage} pages=${totalPages} to=${(n) => address('clients', { search, page: n, limit })} />`;
+  const empty = emptyText(search, totalCount, address('clients', { search, page: totalPages, limit }));
   const long = clients?.length > 20;
   return html`<div class=${`page ${long ? 'pager-below' : ''}`}>
     <div class="page-head">
@@ -42,7 +43,7 @@ export function ClientsPage() {
     </div>
     ${list.error.value && html`<div role="alert" class="form-error">${list.error} <button type="button" onClick=${list.reload}>Try again</button></div>`}
     ${!clients && list.loading.value && html`<${Loading} />`}
-    ${clients && html`<${Table} clients=${clients} loading=${list.loading.value} search=${search} dialog=${dialog} />`}
+    ${clients && html`<${Table} clients=${clients} loading=${list.loading.value} empty=${empty} dialog=${dialog} />`}
     ${long && pager('Pages of clients, below the list')}
     <${Dialogs} dialog=${dialog} onDone=${list.reload} />
   </div>`;
@@ -87,13 +88,19 @@ function PageSize({ search, limit }) {
   </label>`;
 }
 
+// Why a list is empty. Somebody may have deleted what was on its last page.
+function emptyText(search, total, lastPage) {
+  if (total > 0) return html`The list has fewer pages. <a href=${lastPage}>Go to the last page</a>`;
+  return search ? `No client matches “${search}”.` : 'There are no clients yet.';
+}
+
 // The roles are those that the elements have anyway: rows are laid out as
 // grids, for which some browsers take their meaning away.
-function Table({ clients, loading, search, dialog }) {
+function Table({ clients, loading, empty, dialog }) {
   const onEdit = useMemo(() => (client) => (dialog.value = { edit: client }), []);
   const onDelete = useMemo(() => (client) => (dialog.value = { remove: client }), []);
   if (clients.length === 0) {
-    return html`<p class="empty">${search ? `No client matches “${search}”.` : 'There are no clients yet.'}</p>`;
+    return html`<p class="empty">${empty}</p>`;
   }
   return html`<table role="table" class=${`clients ${isAdmin() ? 'can-delete' : ''} ${clients.length > 100 ? 'long-list' : ''}`} aria-busy=${loading}>
     <caption class="visually-hidden">Clients</caption>
