@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -260,8 +261,17 @@ func (b *board) recreate() {
 	if err := js.DeleteStream("DIBS_EVENTS"); err != nil {
 		b.Fatal(err)
 	}
-	if _, err := js.AddStream(&info.Config); err != nil {
-		b.Fatal(err)
+	// The server removes the old one's files after it has answered.
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		_, err := js.AddStream(&info.Config)
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			b.Fatal(err)
+		}
+		runtime.Gosched()
 	}
 }
 
