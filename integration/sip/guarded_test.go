@@ -1,15 +1,13 @@
 package sip
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/nats-io/nkeys"
-
 	"github.com/dibs-calls/dibs/integration/harness"
 	"github.com/dibs-calls/dibs/persistence/pgtest"
+	"github.com/dibs-calls/dibs/transport/natsapi/natstest"
 )
 
 // newGuarded is newWorld as a company runs it: dibs on Postgres, and NATS with the
@@ -18,8 +16,14 @@ import (
 func newGuarded(t *testing.T, people, clients, lease int) *world {
 	t.Helper()
 	w := emptyWorld(t, harness.Store{DatabaseURL: pgtest.EmptyURL(t)})
-	seed, public := newNKey(t)
-	_, floor7 := newNKey(t)
+	seed, public, err := natstest.NewNKey(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, floor7, err := natstest.NewNKey(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.nats.File = filepath.Join("..", "..", "docs", "nats-permissions", "nats-server.conf")
 	w.nats.Env = []string{"DIBS_NKEY=" + public, "FLOOR7_NKEY=" + floor7, "KAMAILIO_PASSWORD=sip-secret", "DIALER_PASSWORD=dial-secret",
 		"DASHBOARD_PASSWORD=look-secret", "OPERATOR_PASSWORD=ops-secret", "SYS_PASSWORD=sys-secret"}
@@ -35,27 +39,6 @@ func newGuarded(t *testing.T, people, clients, lease int) *world {
 		}
 	})
 	return w
-}
-
-// newNKey makes the key of a NATS user: a file with its seed, and the public half.
-func newNKey(t *testing.T) (file, public string) {
-	t.Helper()
-	pair, err := nkeys.CreateUser()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seed, err := pair.Seed()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if public, err = pair.PublicKey(); err != nil {
-		t.Fatal(err)
-	}
-	file = filepath.Join(t.TempDir(), "user.nk")
-	if err := os.WriteFile(file, seed, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file, public
 }
 
 // TestGuardedCalls: what the proxy tells arrives where it may tell just that, and a
