@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"io/fs"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -140,4 +141,54 @@ func TestCommandsBesideTheServer(t *testing.T) {
 			t.Errorf("the call of a disabled user is gone: %s", a.Raw)
 		}
 	})
+}
+
+// TestKilledWhileStarting kills a server's first start in an empty folder at one
+// point after the other, told by how many files it has made. The next start in
+// that folder gets on with whatever it finds.
+func TestKilledWhileStarting(t *testing.T) {
+	t.Parallel()
+	const points = 24
+	for files := 1; files <= points && !t.Failed(); files++ {
+		d := onSQLite(t)
+		s := d.Serve(t)
+		killAt(t, s, d.Store.DataDir, files)
+		s = d.Serve(t)
+		s.WaitReady(readyLimit)
+		if code, _ := s.Terminate(stopLimit); code != 0 {
+			t.Errorf("killed at %d files: the next start ends with exit code %d\n%s", files, code, s.Stderr())
+		}
+	}
+}
+
+// killAt kills a server when there are so many files in its folder, or when it
+// is ready.
+func killAt(t *testing.T, s *harness.Server, dir string, files int) {
+	t.Helper()
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	for end := time.Now().Add(readyLimit); countFiles(dir) < files; {
+		if time.Now().After(end) {
+			t.Fatalf("neither %d files nor ready after %v", files, readyLimit)
+		}
+		resp, err := client.Get(s.URL + "/readyz") //nolint:noctx // has a time-out
+		if err != nil {
+			continue
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			break
+		}
+	}
+	s.Kill()
+}
+
+// countFiles leaves out what is gone by the time that it is looked at.
+func countFiles(dir string) (n int) {
+	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			n++
+		}
+		return nil
+	})
+	return n
 }

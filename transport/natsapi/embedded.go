@@ -116,7 +116,10 @@ func (e *Embedded) start(cfg EmbeddedConfig, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	expected := streamFolders(cfg.Dir)
+	expected, err := streamsToLoad(cfg, log)
+	if err != nil {
+		return err
+	}
 	if e.server, err = server.NewServer(options); err != nil {
 		return fmt.Errorf("the embedded NATS server cannot be set up: %w", err)
 	}
@@ -131,8 +134,7 @@ func (e *Embedded) start(cfg EmbeddedConfig, log *slog.Logger) error {
 		e.shutdown()
 		return fmt.Errorf("the embedded NATS server in %s was not ready within %s: the log says what it was doing", cfg.Dir, startWithin)
 	}
-	// One of several loads its streams when it has found the others.
-	if lost := e.missing(expected); len(lost) > 0 && cfg.Routes.Listen == "" {
+	if lost := e.missing(expected); len(lost) > 0 {
 		e.shutdown()
 		return fmt.Errorf("the embedded NATS server cannot read what it stored in %s (the log says why): move that folder away to begin with an empty one; events that were not published yet are safe in the store", strings.Join(lost, ", "))
 	}
@@ -140,6 +142,16 @@ func (e *Embedded) start(cfg EmbeddedConfig, log *slog.Logger) error {
 		log.Warn("commands such as 'dibs dead' cannot reach the embedded NATS server", "error", err)
 	}
 	return nil
+}
+
+// streamsToLoad are the folders of streams that the server must have read when it
+// has started. One of several servers loads its streams when it has found the
+// others, and gets from them what it lacks.
+func streamsToLoad(cfg EmbeddedConfig, log *slog.Logger) ([]string, error) {
+	if cfg.Routes.Listen != "" {
+		return nil, nil
+	}
+	return cleanStreams(cfg.Dir, log)
 }
 
 func serverOptions(cfg EmbeddedConfig) (*server.Options, error) {
