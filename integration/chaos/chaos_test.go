@@ -3,7 +3,7 @@ package chaos
 import (
 	"context"
 	"math/rand/v2"
-	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -16,8 +16,26 @@ func TestChaos(t *testing.T) {
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
-	t.Logf("to replay: make chaos DURATION=%v SEED=%d", *options.duration, seed)
-	lasts, p := *options.duration, quick
+	shapes := []shape{shape(*options.shape)}
+	if *options.shape == "all" {
+		shapes = []shape{shared, cluster, peers}
+	}
+	binary := ""
+	if *options.clocks {
+		binary = buildWithClock(t)
+	}
+	r := newReport(seed, shapes)
+	t.Logf("to replay: %s", r.replay())
+	for _, s := range shapes {
+		t.Run(string(s), func(t *testing.T) { r.add(breakAll(t, s, seed, *options.duration/time.Duration(len(shapes)), binary)) })
+	}
+	r.write(t, *options.report)
+}
+
+// breakAll is the part of a run that is of one shape.
+func breakAll(t *testing.T, s shape, seed uint64, lasts time.Duration, binary string) part {
+	t.Helper()
+	p := quick
 	if lasts > 2*time.Minute {
 		p = slow
 	}
@@ -28,19 +46,15 @@ func TestChaos(t *testing.T) {
 	// What callers ask for in this time at most, with some left.
 	requests := int((lasts + 2*time.Minute) / l.think * time.Duration(l.slots*l.callers))
 	things := plan{
-		shape: shape(*options.shape), nodes: 3, teams: requests/l.entries + l.slots, solo: true, faults: true, clocks: *options.clocks,
+		shape: s, nodes: 3, teams: requests/l.entries + l.slots, solo: true, faults: true, binary: binary, clocks: binary != "",
 		disk: 96<<20 + int64(lasts.Seconds())*200<<10,
 	}
-	if things.clocks {
-		things.binary = buildWithClock(t)
-	}
 	w := newWorld(t, things)
-	r := w.run(l, newSchedule(seed, w.makers(), p), lasts, seed)
-	r.write(t, *options.report)
+	return w.run(l, newSchedule(seed, w.makers(), p), lasts, seed)
 }
 
 // run has callers work and things break, repairs them, and checks everything.
-func (w *world) run(l load, s *schedule, lasts time.Duration, seed uint64) *report {
+func (w *world) run(l load, s *schedule, lasts time.Duration, seed uint64) part {
 	w.t.Helper()
 	for _, d := range w.deployments() {
 		d.book.begun = w.team.book.begun // one clock
@@ -62,21 +76,27 @@ func (w *world) run(l load, s *schedule, lasts time.Duration, seed uint64) *repo
 	working.Wait()
 	w.wait(w.t.Context())
 	measure(incidents, logs[w.team], logs[w.solo])
-	r := newReport(w, seed, lasts, incidents)
+	found := part{Shape: w.shape, Lasted: w.team.book.now(), Incidents: incidents, LeftOut: w.leftOut}
 	for _, d := range w.deployments() {
-		r.add(d.conclude())
+		c := d.conclude(w.pictures())
+		c.Away = logs[d].away(found.Lasted)
+		found.Results = append(found.Results, c)
 	}
-	return r
+	return found
+}
+
+// pictures is the folder for pictures of histories; empty: there are none.
+func (w *world) pictures() string {
+	if *options.report == "" {
+		return ""
+	}
+	return filepath.Join(*options.report, string(w.shape))
 }
 
 // conclude checks a deployment in which everything was repaired.
-func (d *deployment) conclude() conclusion {
+func (d *deployment) conclude(folder string) conclusion {
 	d.t.Helper()
 	c := conclusion{Deployment: d.name}
-	folder := *options.report
-	if folder != "" {
-		must(d.t, os.MkdirAll(folder, 0o755))
-	}
 	d.expire()
 	j := newJudge(d, d.snapshot())
 	c.Histories = j.histories(folder, *options.keep)
@@ -85,6 +105,13 @@ func (d *deployment) conclude() conclusion {
 	c.Events, c.EventsTwice = d.published()
 	if c.Histories.Undecided > 0 {
 		d.book.defects.addf("%d histories of %s could not be decided in time", c.Histories.Undecided, d.name)
+	}
+	b := d.book
+	c.Starts, c.Ends, c.Renewals, c.Reads = b.starts.Load(), b.ends.Load(), b.renewals.Load(), b.reads.Load()
+	c.Conflicts, c.Lost, c.Refused, c.Repeated = b.conflicts.Load(), b.lost.Load(), b.refused.Load(), b.repeated.Load()
+	c.Violations, c.Notes = b.defects.all(), b.notes.all()
+	for _, n := range d.nodes {
+		c.Restarts += n.deaths
 	}
 	return c
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/dibs-calls/dibs/persistence/pgtest"
@@ -17,8 +18,12 @@ type fault struct {
 	what   string // with whom, and how bad
 	solo   bool   // of the node with the built-in store
 	node   int    // who suffers; everybody: -1
+	peer   int    // who suffers too; nobody else: the same as node
 	begin  func() error
 	repair func(context.Context) error
+	// recover sees to what does not get well of itself, or should have and did not;
+	// nil: nothing does not.
+	recover func(context.Context)
 }
 
 const everybody = -1
@@ -63,7 +68,16 @@ func (w *world) makers() []maker {
 		)
 	}
 	if w.natsDisk != nil {
-		all = append(all, w.toAll("disk of NATS full", w.natsDisk.fill, w.freeNATS))
+		all = append(all, recovering(w.toAll("disk of NATS full", w.natsDisk.fill, w.natsDisk.free), w.refillNATS))
+	}
+	if w.nodeDisk != nil {
+		full := maker{kind: "disk of a node's NATS full", make: func(*rand.Rand) fault {
+			return fault{
+				kind: "disk of a node's NATS full", what: w.team.nodes[0].name, node: 0,
+				begin: w.nodeDisk.fill, repair: func(context.Context) error { return w.nodeDisk.free() },
+			}
+		}}
+		all = append(all, recovering(full, w.streamsAreBack))
 	}
 	if w.pgClock != nil {
 		all = append(all, maker{kind: "clock of Postgres moved", make: w.movePostgresClock})
@@ -89,7 +103,7 @@ func (w *world) soloMakers() []maker {
 		one("built-in store: paused", func() error { n.pause(); return nil }, func() error { n.resume(); return nil }),
 	}
 	if w.soloDisk != nil {
-		all = append(all, one("built-in store: disk full", w.soloDisk.fill, w.freeSolo))
+		all = append(all, recovering(one("built-in store: disk full", w.soloDisk.fill, w.soloDisk.free), w.soloPublishes))
 	}
 	return all
 }
@@ -103,7 +117,7 @@ func (w *world) toNode(kind string, begin, repair func(*node) error) maker {
 		i := w.anyNode(dice)
 		n := w.team.nodes[i]
 		return fault{
-			kind: kind, what: n.name, node: i,
+			kind: kind, what: n.name, node: i, peer: i,
 			begin: func() error { return begin(n) }, repair: func(context.Context) error { return repair(n) },
 		}
 	}}
@@ -120,7 +134,7 @@ func (w *world) toLink(kind, to string, begin func(*link, *rand.Rand) error) mak
 		i := w.anyNode(dice)
 		l, seed := w.team.nodes[i].links[to], dice.Uint64()
 		return fault{
-			kind: kind, what: w.team.nodes[i].name, node: i,
+			kind: kind, what: w.team.nodes[i].name, node: i, peer: i,
 			begin:  func() error { return begin(l, rand.New(rand.NewPCG(seed, 0))) },
 			repair: func(context.Context) error { return l.heal() },
 		}
@@ -136,11 +150,12 @@ func slowly(l *link, dice *rand.Rand) error {
 func (w *world) betweenNodes(kind string, begin func(*link, *rand.Rand) error) maker {
 	return maker{kind: kind, make: func(dice *rand.Rand) fault {
 		i := w.anyNode(dice)
-		a, b := w.team.nodes[i], w.team.nodes[(i+1)%len(w.team.nodes)]
+		j := (i + 1) % len(w.team.nodes)
+		a, b := w.team.nodes[i], w.team.nodes[j]
 		ways, seed := []*link{a.links[b.name], b.links[a.name]}, dice.Uint64()
 		each := func(do func(*link) error) error { return errors.Join(do(ways[0]), do(ways[1])) }
 		return fault{
-			kind: kind, what: a.name + " and " + b.name, node: i,
+			kind: kind, what: a.name + " and " + b.name, node: i, peer: j,
 			begin: func() error {
 				return each(func(l *link) error { return begin(l, rand.New(rand.NewPCG(seed, 0))) })
 			},
@@ -178,40 +193,71 @@ func (w *world) moveClock(dice *rand.Rand) fault {
 	i, off := w.anyNode(dice), jump(dice)
 	c := w.team.nodes[i].clock
 	return fault{
-		kind: "clock of a node moved", what: fmt.Sprintf("%s by %v", w.team.nodes[i].name, off), node: i,
+		kind: "clock of a node moved", what: fmt.Sprintf("%s by %v", w.team.nodes[i].name, off), node: i, peer: i,
 		begin:  func() error { return c.move(off, w.team.nodes[i].time) },
 		repair: func(context.Context) error { return c.set(0) },
 	}
 }
 
-// patienceWithFull is how long a server that had no room may take to find out
-// by itself that it has some again.
-const patienceWithFull = 3 * time.Second
-
-// freeNATS gives NATS room. A JetStream that met a full disk may stay off until
-// it is started again, as its operator does then.
-func (w *world) freeNATS() error {
-	if err := w.natsDisk.free(); err != nil {
-		return err
+// recovering is a fault after which something has to be seen to.
+func recovering(m maker, see func()) maker {
+	plain := m.make
+	m.make = func(dice *rand.Rand) fault {
+		f := plain(dice)
+		f.recover = func(context.Context) { see() }
+		return f
 	}
-	if w.team.publishes(patienceWithFull) {
-		return nil
-	}
-	w.team.book.note("NATS was started again after its disk had been full")
-	return errors.Join(w.nats.Kill(), w.nats.Start(w.t.Context()))
+	return m
 }
 
-// freeSolo is freeNATS for the node that has NATS inside.
-func (w *world) freeSolo() error {
-	if err := w.soloDisk.free(); err != nil {
-		return err
+const (
+	// foreignPatience is how long a nats-server that is not ours may take to find out by
+	// itself that it has room again. It does not, mostly.
+	foreignPatience = 3 * time.Second
+	// ownPatience is the same for the server inside a node, which must: it looks every
+	// second, waits ten from one new start to the next, and events that were sent and
+	// not acknowledged are sent again three seconds later.
+	ownPatience = 30 * time.Second
+)
+
+// refillNATS does what the operator of a NATS does whose disk was full: starts it
+// again, if it does not work by itself.
+func (w *world) refillNATS() {
+	if w.team.publishes(foreignPatience) {
+		return
 	}
-	if w.solo.publishes(patienceWithFull) {
-		return nil
+	w.team.book.note("NATS was started again after its disk had been full")
+	w.expect(fault{kind: "disk of NATS full"}, "end", errors.Join(w.nats.Kill(), w.nats.Start(w.t.Context())))
+}
+
+// soloPublishes expects the node with NATS inside to publish again by itself.
+func (w *world) soloPublishes() {
+	n := w.solo.nodes[0]
+	if w.solo.publishes(ownPatience) {
+		w.solo.noteRevival(n)
+		return
 	}
-	w.solo.book.note("the node with the built-in store was started again after its disk had been full")
-	w.t.Logf("what the node with the built-in store says of its full disk: %s", tail(w.solo.nodes[0].server.Stderr()))
-	w.solo.nodes[0].kill()
-	w.solo.nodes[0].start()
-	return nil
+	w.solo.book.defects.addf("%v after its disk had room again, the node with the built-in store does not publish: %s", ownPatience, tail(n.server.Stderr()))
+	n.kill()
+	n.start()
+}
+
+// noteRevival says it when a node has started the NATS inside it anew. It does not have
+// to: what was written while its disk was full may have been of no importance.
+func (d *deployment) noteRevival(n *node) {
+	times := strings.Count(n.server.Stderr(), "starting the embedded NATS server anew")
+	if times > n.revived {
+		d.book.note("node " + n.name + " started the NATS inside it anew by itself after its disk had been full")
+	}
+	n.revived = times
+}
+
+// streamsAreBack expects each of the NATS servers inside the nodes to have the event
+// stream again by itself.
+func (w *world) streamsAreBack() {
+	defer w.team.noteRevival(w.team.nodes[0])
+	var why error
+	if !w.team.within(ownPatience, func() bool { why = w.team.replicated(len(w.team.nodes)); return why == nil }) {
+		w.team.book.defects.addf("%v after the disk of node %s had room again: %v; %s", ownPatience, w.team.nodes[0].name, why, tail(w.team.nodes[0].server.Stderr()))
+	}
 }

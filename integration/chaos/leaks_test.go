@@ -155,8 +155,8 @@ func filesIn(t *testing.T, dir string) (n int) {
 
 // leakShape is the shape asked for, with a NATS that can be asked what it has.
 func leakShape() shape {
-	if s := shape(*options.shape); s != peers {
-		return s
+	if *options.shape == string(shared) {
+		return shared
 	}
 	return cluster
 }

@@ -24,11 +24,12 @@ const (
 	answers  = "downstream" // what it is sent
 )
 
-// newLink makes a link to upstream (host:port) on a port of its own.
-func newLink(t testing.TB, name, upstream string) *link {
+// newLink makes a link to upstream (host:port) that listens on an address of its own. It
+// must be one that nobody gets by chance while the link is refused.
+func newLink(t testing.TB, name, listen, upstream string) *link {
 	t.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	l := &link{proxy: toxiproxy.NewProxy(server, name, "127.0.0.1:0", upstream)}
+	l := &link{proxy: toxiproxy.NewProxy(server, name, listen, upstream)}
 	must(t, l.proxy.Start())
 	t.Cleanup(func() {
 		if !l.stopped {

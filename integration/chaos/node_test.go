@@ -27,13 +27,16 @@ type node struct {
 
 	server *harness.Server
 	deaths int // times that it ended by itself
+	// revived is how often this process of it has said that it started the NATS inside
+	// it anew.
+	revived int
 }
 
 func (n *node) url() string { return "http://" + n.addr }
 
 // start starts the node without waiting for it.
 func (n *node) start() {
-	n.server = n.dibs.ServeAt(n.t, n.addr, n.args...)
+	n.server, n.revived = n.dibs.ServeAt(n.t, n.addr, n.args...), 0
 }
 
 func (n *node) kill() { n.server.Kill() }

@@ -36,6 +36,8 @@ func (p *probe) run(ctx context.Context) {
 		p.book.defect(err)
 		if outcome == answered {
 			p.log.add(served{node: p.node, sent: sent, answered: p.book.now()})
+		} else {
+			p.log.miss(sent)
 		}
 	}
 }
@@ -48,14 +50,33 @@ type served struct {
 
 // serviceLog is what probes were answered.
 type serviceLog struct {
-	mu  sync.Mutex
-	all []served // guarded by mu
+	mu     sync.Mutex
+	all    []served        // guarded by mu
+	missed []time.Duration // guarded by mu: when those were sent that were not answered
 }
 
 func (l *serviceLog) add(s served) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all = append(l.all, s)
+}
+
+func (l *serviceLog) miss(sent time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.missed = append(l.missed, sent)
+}
+
+// failures is how many requests failed that were sent in a time.
+func (l *serviceLog) failures(begin, end time.Duration) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, at := range l.missed {
+		if at >= begin && at <= end {
+			n++
+		}
+	}
+	return n
 }
 
 // between returns what was answered in a time, in the order of answers.
@@ -90,6 +111,19 @@ func (l *serviceLog) silence(begin, end time.Duration) (longest time.Duration) {
 		last = s.answered
 	}
 	return max(longest, end-last)
+}
+
+// away is for how long in all nobody was served between the first answer and the last,
+// counting times of more than a second each.
+func (l *serviceLog) away(end time.Duration) (total time.Duration) {
+	last := end
+	for _, s := range l.between(0, end) {
+		if gap := s.answered - last; gap > time.Second {
+			total += gap
+		}
+		last = s.answered
+	}
+	return total
 }
 
 // slowest is how long the slowest request took that was sent in a time to a

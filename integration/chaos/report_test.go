@@ -1,28 +1,37 @@
 package chaos
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
+	"runtime"
 	"testing"
 	"time"
 )
 
-// report is what a run found.
+// report is what a run found. Times of the JSON are nanoseconds.
 type report struct {
-	Seed      uint64        `json:"seed"`
+	Seed    uint64        `json:"seed"`
+	Asked   time.Duration `json:"asked_for"`
+	Began   time.Time     `json:"began"`
+	Lasted  time.Duration `json:"lasted"`
+	Machine string        `json:"machine"`
+	Version string        `json:"version,omitempty"`
+	Parts   []part        `json:"parts"`
+	// Missing are kinds of faults that should have come and did not.
+	Missing []string `json:"missing"`
+
+	shapes []shape
+}
+
+// part is what was found while the nodes were of one shape.
+type part struct {
+	Shape     shape         `json:"shape"`
 	Lasted    time.Duration `json:"lasted"`
-	Asked     time.Duration `json:"asked_for"`
 	Results   []conclusion  `json:"results"`
 	Incidents []incident    `json:"incidents"`
-	LeftOut   []string      `json:"left_out"`
-
-	w *world
+	LeftOut   []string      `json:"left_out"` // faults that the machine does not allow
 }
 
 // conclusion is what was found in a deployment.
@@ -41,154 +50,119 @@ type conclusion struct {
 	Refused   int64 `json:"refused"`   // refused because of a fault; nothing was done
 	Repeated  int64 `json:"repeated"`  // sent again with a key that had been answered
 	Restarts  int   `json:"restarts"`  // nodes that ended by themselves
+	// Away is for how long in all nobody was served, in times of more than a second.
+	Away time.Duration `json:"away"`
 
 	Violations []string `json:"violations"`
 	Notes      []string `json:"notes"`
 }
 
-func newReport(w *world, seed uint64, asked time.Duration, incidents []incident) *report {
-	return &report{Seed: seed, Asked: asked, Lasted: w.team.book.now(), Incidents: incidents, LeftOut: w.leftOut, w: w}
-}
+// completeFrom is how long a run must be for every kind of fault to be due.
+const completeFrom = 10 * time.Minute
 
-// add completes what was found in a deployment by what was counted there.
-func (r *report) add(c conclusion) {
-	for _, d := range r.w.deployments() {
-		if d.name != c.Deployment {
-			continue
-		}
-		b := d.book
-		c.Starts, c.Ends, c.Renewals, c.Reads = b.starts.Load(), b.ends.Load(), b.renewals.Load(), b.reads.Load()
-		c.Conflicts, c.Lost, c.Refused, c.Repeated = b.conflicts.Load(), b.lost.Load(), b.refused.Load(), b.repeated.Load()
-		c.Violations, c.Notes = b.defects.all(), b.notes.all()
-		for _, n := range d.nodes {
-			c.Restarts += n.deaths
-		}
+func newReport(seed uint64, shapes []shape) *report {
+	return &report{
+		Seed: seed, Asked: *options.duration, Began: time.Now(), Version: *options.version, shapes: shapes,
+		Machine: fmt.Sprintf("%d processors, %s on %s, %s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version()),
 	}
-	r.Results = append(r.Results, c)
 }
 
-// write says it: violations fail the test, the rest is logged, and both forms
-// of the report go to folder, unless it is empty.
+func (r *report) add(p part) { r.Parts = append(r.Parts, p) }
+
+// replay is the command that makes the same faults again.
+func (r *report) replay() string {
+	return fmt.Sprintf("make chaos DURATION=%v SHAPE=%s SEED=%d", r.Asked, *options.shape, r.Seed)
+}
+
+// write says it: violations fail the test, the rest is logged, and every form
+// of the report goes to folder, unless it is empty.
 func (r *report) write(t *testing.T, folder string) {
 	t.Helper()
-	for _, c := range r.Results {
-		for _, v := range c.Violations {
-			t.Errorf("%s: %s", c.Deployment, v)
+	r.Lasted = time.Since(r.Began)
+	r.Missing = missing(r.shapes, r.came())
+	if len(r.Parts) < len(r.shapes) {
+		t.Errorf("%d of %d parts came to their end", len(r.Parts), len(r.shapes))
+	}
+	for _, p := range r.Parts {
+		for _, c := range p.Results {
+			for _, v := range c.Violations {
+				t.Errorf("%s, %s: %s", p.Shape, c.Deployment, v)
+			}
+		}
+		for _, in := range p.Incidents {
+			if !known(in.Kind) {
+				t.Errorf("no family has %q", in.Kind)
+			}
 		}
 	}
-	text := r.markdown()
-	t.Log("\n" + text)
+	text, table := r.markdown(), r.table()
+	t.Log("\n" + table)
 	if folder == "" {
 		return
 	}
 	raw, err := json.MarshalIndent(r, "", "  ")
 	must(t, err)
 	must(t, os.MkdirAll(folder, 0o755))
-	must(t, os.WriteFile(filepath.Join(folder, "chaos.json"), raw, 0o644))
+	must(t, os.WriteFile(filepath.Join(folder, "chaos.json"), append(raw, '\n'), 0o644))
 	must(t, os.WriteFile(filepath.Join(folder, "chaos.md"), []byte(text), 0o644))
+	must(t, os.WriteFile(filepath.Join(folder, "chaos.txt"), []byte(table), 0o644))
 }
 
-func (r *report) violations() (n int) {
-	for _, c := range r.Results {
-		n += len(c.Violations)
+// came is how many faults there were of each kind.
+func (r *report) came() map[string]int {
+	n := map[string]int{}
+	for _, p := range r.Parts {
+		for _, in := range p.Incidents {
+			if !in.NotMade {
+				n[in.Kind]++
+			}
+		}
 	}
 	return n
 }
 
-func (r *report) markdown() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "# Chaos: %d faults in %v, %d violations\n\n", len(r.Incidents), r.Lasted.Round(time.Second), r.violations())
-	fmt.Fprintf(&b, "Seed %d. To replay: `make chaos DURATION=%v SEED=%d`.\n\n", r.Seed, r.Asked, r.Seed)
-	r.writeResults(&b)
-	r.writeFaults(&b)
-	for _, c := range r.Results {
-		writeList(&b, "Violations in "+c.Deployment, c.Violations)
-		writeList(&b, "Notes on "+c.Deployment, c.Notes)
-	}
-	writeList(&b, "Faults that could not be made here", r.LeftOut)
-	return b.String()
+// incomplete reports whether a run that is long enough for every kind of fault
+// lacks one.
+func (r *report) incomplete() bool {
+	return len(r.Parts) < len(r.shapes) || r.Lasted >= completeFrom && len(r.Missing) > 0
 }
 
-func (r *report) writeResults(b *strings.Builder) {
-	b.WriteString("## What was asked\n\nTeam: nodes on Postgres and NATS. Solo: a node with the built-in store and NATS.\n\n| | " +
-		strings.Join(names(r.Results), " | ") + " |\n|---|" + strings.Repeat("---:|", len(r.Results)) + "\n")
-	line := func(name string, value func(c *conclusion) int64) {
-		fmt.Fprintf(b, "| %s |", name)
-		for i := range r.Results {
-			fmt.Fprintf(b, " %d |", value(&r.Results[i]))
+// faults is how many there were, and of how many kinds.
+func (r *report) faults() (n, kinds int) {
+	came := r.came()
+	for _, times := range came {
+		n += times
+	}
+	return n, len(came)
+}
+
+// total adds up what was found everywhere.
+func (r *report) total() (all conclusion) {
+	for _, p := range r.Parts {
+		for i := range p.Results {
+			all.plus(&p.Results[i])
 		}
-		b.WriteString("\n")
-	}
-	line("starts answered", func(c *conclusion) int64 { return c.Starts })
-	line("ends answered", func(c *conclusion) int64 { return c.Ends })
-	line("renewals answered", func(c *conclusion) int64 { return c.Renewals })
-	line("availability answered", func(c *conclusion) int64 { return c.Reads })
-	line("of these refused as the rules are", func(c *conclusion) int64 { return c.Conflicts })
-	line("sent again with an answered key", func(c *conclusion) int64 { return c.Repeated })
-	line("never answered", func(c *conclusion) int64 { return c.Lost })
-	line("refused because of a fault", func(c *conclusion) int64 { return c.Refused })
-	line("histories checked", func(c *conclusion) int64 { return int64(c.Histories.Teams) })
-	line("events on the stream", func(c *conclusion) int64 { return int64(c.Events) })
-	line("events that came twice", func(c *conclusion) int64 { return int64(c.EventsTwice) })
-	line("nodes that ended by themselves", func(c *conclusion) int64 { return int64(c.Restarts) })
-	line("violations", func(c *conclusion) int64 { return int64(len(c.Violations)) })
-}
-
-func names(results []conclusion) (all []string) {
-	for _, c := range results {
-		all = append(all, c.Deployment)
 	}
 	return all
 }
 
-// cost is what the faults of a kind cost.
-type cost struct {
-	kind                   string
-	n, alone               int
-	broken, silence, after time.Duration // the longest
-	slowest                time.Duration
-}
-
-func (r *report) writeFaults(b *strings.Builder) {
-	kinds := map[string]*cost{}
-	for _, in := range r.Incidents {
-		c := kinds[in.Kind]
-		if c == nil {
-			c = &cost{kind: in.Kind}
-			kinds[in.Kind] = c
-		}
-		c.n++
-		c.broken = max(c.broken, in.Repaired-in.Begun)
-		if in.Together {
-			continue
-		}
-		c.alone++
-		c.silence = max(c.silence, in.Silence)
-		c.after = max(c.after, in.Well-in.Repaired)
-		c.slowest = max(c.slowest, in.Slowest)
-	}
-	b.WriteString("\n## What it cost\n\nThe longest of each kind, as probes saw it that start and end calls all the time: *broken* is the fault\n" +
-		"itself, *nobody served* the longest time without an answer from any node, *others' slowest* the\nslowest answer of nodes that the fault was not about, *until well* from the repair until every node was ready.\n" +
-		"Faults that came two at a time count in the first two columns only.\n\n" +
-		"| fault | times | broken | nobody served | others' slowest | until well |\n|---|---:|---:|---:|---:|---:|\n")
-	for _, c := range slices.SortedFunc(maps.Values(kinds), func(x, y *cost) int { return cmp.Compare(x.kind, y.kind) }) {
-		fmt.Fprintf(b, "| %s | %d | %s | %s | %s | %s |\n", c.kind, c.n, short(c.broken), short(c.silence), short(c.slowest), short(c.after))
-	}
-}
-
-func short(d time.Duration) string {
-	if d == 0 {
-		return "–"
-	}
-	return d.Round(10 * time.Millisecond).String()
-}
-
-func writeList(b *strings.Builder, title string, lines []string) {
-	if len(lines) == 0 {
-		return
-	}
-	fmt.Fprintf(b, "\n## %s\n\n", title)
-	for _, l := range lines {
-		fmt.Fprintf(b, "- %s\n", l)
-	}
+// plus adds what was found elsewhere.
+func (c *conclusion) plus(o *conclusion) {
+	c.Histories.Teams += o.Histories.Teams
+	c.Histories.Requests += o.Histories.Requests
+	c.Histories.Undecided += o.Histories.Undecided
+	c.Events += o.Events
+	c.EventsTwice += o.EventsTwice
+	c.Starts += o.Starts
+	c.Ends += o.Ends
+	c.Renewals += o.Renewals
+	c.Reads += o.Reads
+	c.Conflicts += o.Conflicts
+	c.Lost += o.Lost
+	c.Refused += o.Refused
+	c.Repeated += o.Repeated
+	c.Restarts += o.Restarts
+	c.Away += o.Away
+	c.Violations = append(c.Violations, o.Violations...)
+	c.Notes = append(c.Notes, o.Notes...)
 }

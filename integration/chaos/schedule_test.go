@@ -18,11 +18,16 @@ type incident struct {
 	// any node; Slowest the slowest answer of a node that the fault was not about.
 	Silence time.Duration `json:"silence"`
 	Slowest time.Duration `json:"slowest"`
+	// Missed is how many requests of probes failed until all was well.
+	Missed int `json:"missed"`
 	// Together says that the same callers had another fault at the same time.
 	Together bool `json:"together,omitempty"`
+	// NotMade says that the fault could not be made; then the rest says nothing.
+	NotMade bool `json:"not_made,omitempty"`
 
 	solo bool
 	node int
+	peer int
 }
 
 // pace is how long faults and the time between them are.
@@ -117,15 +122,22 @@ func (w *world) breakThings(ctx context.Context, s *schedule, lasts time.Duratio
 // carryOut makes the faults of a turn, lets them last, and repairs them.
 func (w *world) carryOut(ctx context.Context, t turn) (made []incident) {
 	for _, f := range t.faults {
-		made = append(made, incident{
-			Kind: f.kind, What: f.what, Begun: w.team.book.now(), Together: t.sameDeployment(), solo: f.solo, node: f.node,
-		})
-		w.expect(f, "begin", f.begin())
+		w.t.Logf("%v: %s %s, for %v", w.team.book.now().Round(time.Millisecond), f.kind, f.what, t.lasts.Round(time.Millisecond))
+		in := incident{Kind: f.kind, What: f.what, Begun: w.team.book.now(), Together: t.sameDeployment(), solo: f.solo, node: f.node, peer: f.peer}
+		err := f.begin()
+		w.expect(f, "begin", err)
+		in.NotMade = err != nil
+		made = append(made, in)
 	}
 	pause(ctx, t.lasts)
 	for i, f := range t.faults {
 		w.expect(f, "end", f.repair(ctx))
 		made[i].Repaired = w.team.book.now()
+	}
+	for _, f := range t.faults {
+		if f.recover != nil {
+			f.recover(ctx)
+		}
 	}
 	w.wait(ctx)
 	for i := range made {
@@ -158,7 +170,7 @@ const settle = 2 * time.Second
 func measure(all []incident, team, solo *serviceLog) {
 	for i := range all {
 		in := &all[i]
-		log, leftOut := team, []int{in.node}
+		log, leftOut := team, []int{in.node, in.peer}
 		if in.solo {
 			log = solo
 		}
@@ -169,7 +181,7 @@ func measure(all []incident, team, solo *serviceLog) {
 				break
 			}
 		}
-		in.Silence = log.silence(in.Begun, end)
+		in.Silence, in.Missed = log.silence(in.Begun, end), log.failures(in.Begun, in.Well)
 		if !in.Together && !in.solo && in.node != everybody {
 			in.Slowest = log.slowest(in.Begun, in.Well, leftOut)
 		}

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -73,6 +74,35 @@ func (d *deployment) readStream() (all []messages.Event) {
 		d.t.Fatalf("reading the event stream of %s: %v", d.name, err)
 	}
 	return all
+}
+
+// replicated reports why the stream is not on so many servers, if so.
+func (d *deployment) replicated(servers int) error {
+	nc, err := nats.Connect(d.events)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(d.t.Context(), 3*time.Second)
+	defer cancel()
+	stream, err := js.Stream(ctx, natsapi.StreamName)
+	if err != nil {
+		return fmt.Errorf("finding the stream: %w", err)
+	}
+	where := stream.CachedInfo().Cluster
+	if where == nil || where.Leader == "" || len(where.Replicas) != servers-1 {
+		return fmt.Errorf("the stream is not on %d servers: %+v", servers, where)
+	}
+	for _, r := range where.Replicas {
+		if !r.Current || r.Offline {
+			return fmt.Errorf("the stream is not on %s: %+v", r.Name, *r)
+		}
+	}
+	return nil
 }
 
 func (d *deployment) tryReadStream() (all []messages.Event, err error) {

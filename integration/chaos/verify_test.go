@@ -3,6 +3,7 @@ package chaos
 import (
 	"cmp"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -60,6 +61,7 @@ func (j *judge) histories(folder string, keep bool) (v verdict) {
 		result := model.Check(history, decideWithin)
 		picture := ""
 		if folder != "" && (result != model.Linearizable || keep) {
+			must(j.d.t, os.MkdirAll(folder, 0o755))
 			picture = filepath.Join(folder, fmt.Sprintf("%s-team-%d.html", j.d.name, m.number))
 			if err := model.Picture(history, decideWithin, picture); err != nil {
 				picture = err.Error()

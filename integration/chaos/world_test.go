@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,9 +18,11 @@ import (
 // world is everything that can break.
 type world struct {
 	t        testing.TB
+	shape    shape
 	postgres *pgtest.Server
 	nats     *natstest.Server // nil: inside the nodes
 	natsDisk *disk            // nil: it cannot be filled
+	nodeDisk *disk            // under the NATS inside the first node; nil: it cannot be filled, or there is none
 	pgClock  *clock           // nil: it cannot be moved
 
 	team *deployment // several nodes on Postgres and NATS
@@ -28,6 +31,7 @@ type world struct {
 	soloDisk *disk
 
 	leftOut []string // faults that cannot be made here, and why
+	given   []string // by addr
 }
 
 // shape is how the nodes on Postgres find each other.
@@ -61,7 +65,7 @@ func newWorld(t testing.TB, p plan) *world {
 	if p.shape == "" {
 		p.shape = shared
 	}
-	w := &world{t: t}
+	w := &world{t: t, shape: p.shape}
 	if p.faults && !p.clocks {
 		w.lacks("clock of a node moved", errors.New("only with -chaos.clocks, because the standard library is compiled anew for it"))
 	}
@@ -90,6 +94,19 @@ func (w *world) deployments() []*deployment {
 	return []*deployment{w.team, w.solo}
 }
 
+// addr returns an address that nobody listens on, and that was not given to anybody: a
+// node listens on its own only later, and the port must still be free then.
+func (w *world) addr() string {
+	w.t.Helper()
+	for {
+		address := harness.FreeAddr(w.t)
+		if !slices.Contains(w.given, address) {
+			w.given = append(w.given, address)
+			return address
+		}
+	}
+}
+
 // lacks notes a fault that cannot be made.
 func (w *world) lacks(fault string, why error) {
 	w.leftOut = append(w.leftOut, fmt.Sprintf("%s: %v", fault, why))
@@ -116,8 +133,7 @@ func (w *world) startPostgres(p plan) {
 func (w *world) startNATS(p plan) {
 	w.t.Helper()
 	if p.shape == peers {
-		w.lacks("NATS killed, paused, without disk, or cut off", errors.New("it is inside the nodes"))
-		return
+		return // inside the nodes
 	}
 	dir := w.t.TempDir()
 	if p.faults {
@@ -151,13 +167,13 @@ func (w *world) onPostgres(p plan) *deployment {
 	d.direct = harness.Dibs{Binary: p.binary, Store: harness.Store{DataDir: w.t.TempDir(), DatabaseURL: database}}
 	var routes []string // where the NATS inside of each node takes the others
 	for range p.nodes {
-		routes = append(routes, harness.FreeAddr(w.t))
+		routes = append(routes, w.addr())
 	}
 	for i := range p.nodes {
 		d.nodes = append(d.nodes, w.member(p, d.direct, at, routes, i))
 	}
 	if p.shape == peers {
-		d.events = "nats://" + harness.FreeAddr(w.t)
+		d.events = "nats://" + w.addr()
 		d.nodes[0].args = append(d.nodes[0].args, "--nats-listen", strings.TrimPrefix(d.events, "nats://"))
 	}
 	return d
@@ -166,15 +182,15 @@ func (w *world) onPostgres(p plan) *deployment {
 // member describes one of the nodes on Postgres.
 func (w *world) member(p plan, direct harness.Dibs, database *url.URL, routes []string, i int) *node {
 	w.t.Helper()
-	n := &node{t: w.t, name: fmt.Sprintf("n%d", i+1), addr: harness.FreeAddr(w.t), links: map[string]*link{}, dibs: direct}
-	n.dibs.Store.DataDir = w.t.TempDir()
+	n := &node{t: w.t, name: fmt.Sprintf("n%d", i+1), addr: w.addr(), links: map[string]*link{}, dibs: direct}
+	n.dibs.Store.DataDir = w.folder(p, i)
 	n.args = []string{"--log-level", "warn"}
 	// through is where n reaches an address: by a link, if there are to be faults.
 	through := func(to, address string) string {
 		if !p.faults {
 			return address
 		}
-		n.links[to] = newLink(w.t, n.name+to, address)
+		n.links[to] = newLink(w.t, n.name+to, w.addr(), address)
 		return n.links[to].addr()
 	}
 	own := *database
@@ -200,6 +216,22 @@ func (w *world) member(p plan, direct harness.Dibs, database *url.URL, routes []
 	return n
 }
 
+// folder is where a node on Postgres keeps what it keeps: nothing but NATS, if that is
+// inside it.
+func (w *world) folder(p plan, i int) string {
+	w.t.Helper()
+	if p.shape != peers || !p.faults || i > 0 {
+		return w.t.TempDir()
+	}
+	d, err := newDisk(w.t, "node", p.disk)
+	if err != nil {
+		w.lacks("disk of a node's NATS full", err)
+		return w.t.TempDir()
+	}
+	w.nodeDisk = d
+	return d.dir
+}
+
 const (
 	toPostgres = "postgres"
 	toNATS     = "nats"
@@ -217,11 +249,11 @@ func (w *world) alone(p plan) *deployment {
 			dir, w.soloDisk = small.dir, small
 		}
 	}
-	listen := harness.FreeAddr(w.t)
+	listen := w.addr()
 	d := &deployment{t: w.t, name: "solo", events: "nats://" + listen}
 	d.direct = harness.Dibs{Binary: p.binary, Store: harness.Store{DataDir: dir}}
 	d.nodes = []*node{{
-		t: w.t, name: "solo", addr: harness.FreeAddr(w.t), dibs: d.direct,
+		t: w.t, name: "solo", addr: w.addr(), dibs: d.direct,
 		args: []string{"--nats-listen", listen, "--log-level", "warn"},
 	}}
 	return d
