@@ -6,10 +6,11 @@ BIN      := bin/dibs
 FUZZTIME ?= 10s
 DURATION ?= 30m
 ROUNDS   ?= 200
-SHAPE    ?= shared
+SHAPE    ?= all
+CALLS    ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster build test test-short fuzz bench peers chaos screenshots lint fmt clean
+.PHONY: help run cluster build test test-short fuzz bench peers profile scale chaos screenshots lint fmt clean
 
 help: ## Show this list
 	@echo "Usage: make <target>"
@@ -41,8 +42,10 @@ bench: ## The engine against what people would write instead, on a private Postg
 	@scripts/check-go.sh
 	@scripts/ensure-test-tools.sh
 	cd bench && $(GO) run . -guard ratios.json $(BENCH_ARGS)
-	cd bench && $(GO) run ./peers -only empty,dibs,dibs-sqlite,three,conditional -connections 256 -rounds 3 -duration 1s -guard ratios.json $(filter -record,$(BENCH_ARGS))
+	cd bench && $(GO) run -pgo=../cmd/dibs/default.pgo ./peers -only empty,dibs,dibs-sqlite,three,conditional -connections 256 -rounds 3 -duration 1s -guard ratios.json $(filter -record,$(BENCH_ARGS))
+	cd bench && $(GO) run ./overload -duration 2s -more=false -most 6
 	$(GO) test -run "^$$" -bench . -benchtime 3s ./live
+	$(GO) test -run "^$$" -bench 'ClusterOfOne|AcrossNodes' -benchtime 1x ./integration
 	$(GO) test -run "^$$" -bench FanOut -benchtime 1x ./integration
 	$(GO) test -run "^$$" -bench ReadyWithManyCalls -benchtime 3x ./integration
 
@@ -50,7 +53,17 @@ peers: ## dibs against Redis, etcd, NATS and hand-written SQL, over HTTP (PEERS_
 	@scripts/check-go.sh
 	@scripts/ensure-test-tools.sh
 	@scripts/ensure-peers.sh
-	cd bench && $(GO) run ./peers -docs ../docs $(PEERS_ARGS)
+	cd bench && $(GO) run -pgo=../cmd/dibs/default.pgo ./peers -docs ../docs $(PEERS_ARGS)
+
+profile: ## What dibs does under load, for the compiler (cmd/dibs/default.pgo)
+	@scripts/check-go.sh
+	@scripts/ensure-test-tools.sh
+	@scripts/profile.sh
+
+scale: ## A million clients, 100,000 users, 50,000 calls in progress, then a day of CALLS=1000000; writes docs/benchmarks.md (up to an hour)
+	@scripts/check-go.sh
+	@scripts/ensure-test-tools.sh --no-cc
+	$(GO) test -count=1 -timeout 0 -v -run '^TestScale$$' ./integration/scale -scale.full -scale.day $(CALLS) -scale.docs "$(CURDIR)/docs"
 
 chaos: ## Break everything for DURATION=30m, then kill a node ROUNDS=200 times; the report is chaos-report/chaos.md (SEED=… replays a run)
 	@scripts/chaos.sh "$(DURATION)" "$(SEED)" "$(ROUNDS)" "$(SHAPE)"

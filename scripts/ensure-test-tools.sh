@@ -57,12 +57,12 @@ need_kamailio() {
 	for program in kamailio kamcmd; do
 		if ! PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v "$program" >/dev/null 2>&1; then return 0; fi
 	done
-	for module in $(sed -n 's/^loadmodule "\(.*\)\.so"$/\1/p' "$(dirname "$0")/../examples/kamailio/kamailio.cfg"); do
+	while IFS= read -r module; do
 		for dir in /usr/lib/*/kamailio/modules /usr/lib/kamailio/modules /usr/lib64/kamailio/modules /usr/local/lib*/kamailio/modules; do
 			if [ -e "$dir/$module.so" ]; then continue 2; fi
 		done
 		return 0
-	done
+	done < <(sed -n 's/^loadmodule "\(.*\)\.so"$/\1/p' "$(dirname "$0")/../examples/kamailio/kamailio.cfg")
 	return 1
 }
 # need_faketime looks where the tests look (integration/chaos). It exists for
