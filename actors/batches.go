@@ -63,6 +63,7 @@ func (b *batches) take() (batch, rest []entry) {
 		}
 		return batch, rest
 	}
+	batch = make([]entry, 0, min(len(b.waiting), maxBatch))
 	for i, e := range b.waiting {
 		if len(batch) == maxBatch || anyClient(e) { // nor may what comes later overtake it
 			return batch, append(rest, b.waiting[i:]...)

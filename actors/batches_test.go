@@ -10,7 +10,7 @@ import (
 )
 
 func entryOf(client messages.ClientID, n int64) entry {
-	return entry{write: messages.Write{Kind: messages.WriteClaim, Client: client, Token: n}}
+	return entry{write: &messages.Write{Kind: messages.WriteClaim, Client: client, Token: n}}
 }
 
 func newClients(n int) []messages.ClientID {

@@ -18,6 +18,7 @@ type fakeStore struct {
 	byClient map[messages.ClientID]messages.UserID
 	tokens   map[messages.ClientID]int64
 	ended    map[messages.CallID]messages.EndReason
+	over     map[messages.CallID]messages.Call
 	logs     int
 	lookups  int
 	fail     func(batch []messages.Write) error // before the batch is applied
@@ -31,6 +32,7 @@ func newFakeStore() *fakeStore {
 		byClient: map[messages.ClientID]messages.UserID{},
 		tokens:   map[messages.ClientID]int64{},
 		ended:    map[messages.CallID]messages.EndReason{},
+		over:     map[messages.CallID]messages.Call{},
 	}
 }
 
@@ -102,6 +104,8 @@ func (f *fakeStore) apply(w messages.Write) messages.Outcome {
 	delete(f.byUser, w.User)
 	delete(f.byClient, w.Client)
 	f.ended[w.Call] = w.Reason
+	held.LeaseExpiresAt = time.Time{}
+	f.over[w.Call] = held.Call
 	return messages.Outcome{Kind: messages.OutcomeDone, Call: held.Call, Log: w.Log}
 }
 
@@ -161,6 +165,21 @@ func (f *fakeStore) ClaimsOfClients(_ context.Context, clients []messages.Client
 	for _, c := range clients {
 		if u, on := f.byClient[c]; on {
 			found = append(found, f.byUser[u])
+		}
+	}
+	return found, nil
+}
+
+func (f *fakeStore) EndedCalls(_ context.Context, calls []messages.CallID) ([]messages.Call, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.down {
+		return nil, errDown
+	}
+	var found []messages.Call
+	for _, id := range calls {
+		if c, ok := f.over[id]; ok {
+			found = append(found, c)
 		}
 	}
 	return found, nil

@@ -102,6 +102,9 @@ func commandOf(m any, deadline time.Time) (u uuid.UUID, do any) {
 	case messages.StartCall:
 		m.Deadline = deadline
 		return m.User.UUID, m
+	case wire.StartAgain:
+		m.Start.Deadline = deadline
+		return m.Start.User.UUID, user.StartAgain{StartCall: m.Start}
 	case messages.EndCall:
 		m.Deadline = deadline
 		return m.User.UUID, m

@@ -8,6 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/dibs-calls/dibs/actors/user"
 	"github.com/dibs-calls/dibs/messages"
 )
 
@@ -17,13 +18,9 @@ var errStalled = errors.New("a commit takes too long")
 
 // entry is a write on its way, and where its outcome goes.
 type entry struct {
-	write messages.Write
+	write *messages.Write
 	to    *place
 }
-
-// written tells a user actor what became of its write, or of the one that an
-// earlier incarnation at its place had under way.
-type written struct{ outcome messages.Outcome }
 
 // finish asks a journal to close done as soon as it has nothing left to write.
 type finish struct{ done chan struct{} }
@@ -83,7 +80,7 @@ func (w *writer) run() {
 		outcomes := w.commit(batch)
 		w.tellEvents(outcomes)
 		for i, e := range batch {
-			w.users.reply(e.to, written{outcome: outcomes[i]})
+			w.users.reply(e.to, user.Written{Outcome: outcomes[i]})
 		}
 		w.journal(batchDone{writer: w, batch: batch})
 	}
@@ -92,10 +89,10 @@ func (w *writer) run() {
 // tellEvents tells this process's readers what was committed, so that nobody
 // who was answered finds them behind.
 func (w *writer) tellEvents(outcomes []messages.Outcome) {
-	var events []messages.Event
-	for _, o := range outcomes {
-		if o.Event != nil {
-			events = append(events, *o.Event)
+	events := make([]messages.Event, 0, len(outcomes))
+	for i := range outcomes {
+		if e := outcomes[i].Event; e != nil {
+			events = append(events, *e)
 		}
 	}
 	if len(events) > 0 {
@@ -127,7 +124,7 @@ func (w *writer) commit(batch []entry) []messages.Outcome {
 func (w *writer) tryCommit(batch []entry) ([]messages.Outcome, error) {
 	writes := make([]messages.Write, len(batch))
 	for i, e := range batch {
-		writes[i] = e.write
+		writes[i] = *e.write
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()

@@ -6,12 +6,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/dibs-calls/dibs/actors"
 	"github.com/dibs-calls/dibs/actors/internal/wire"
 	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/placement"
 )
 
 // node is a placement that a test decides: everybody lives here until it says
@@ -21,6 +23,8 @@ type node struct {
 	invalid atomic.Bool  // this node is fenced
 	asked   atomic.Int64 // requests to other nodes
 	answer  func(n int64) (any, error)
+	speaks  int          // the other node; zero: what this one does
+	hear    func([]byte) // is told what other nodes are asked; nil: nobody
 
 	codec sync.Mutex
 }
@@ -29,9 +33,18 @@ func (n *node) Home(uuid.UUID) (string, bool) { return n.home, n.home == "" && !
 func (n *node) Valid() bool                   { return !n.invalid.Load() }
 func (n *node) Alone() bool                   { return n.home == "" }
 func (n *node) Tell(string, []byte) error     { return nil }
-func (n *node) Speaks(string) int             { return actors.Protocol }
 
-func (n *node) Ask(context.Context, string, []byte) ([]byte, error) {
+func (n *node) Speaks(string) int {
+	if n.speaks > 0 {
+		return n.speaks
+	}
+	return actors.Protocol
+}
+
+func (n *node) Ask(_ context.Context, _ string, request []byte) ([]byte, error) {
+	if n.hear != nil {
+		n.hear(request)
+	}
 	m, err := n.answer(n.asked.Add(1))
 	if err != nil {
 		return nil, err
@@ -75,3 +88,128 @@ func TestLaterTryDoesNotDenyALostOne(t *testing.T) {
 		}
 	}
 }
+
+// triesOf notes what a node asks others.
+func triesOf(t *testing.T, n *node) (asked func() []any) {
+	t.Helper()
+	var mu sync.Mutex
+	var all []any
+	n.hear = func(b []byte) {
+		m, _, err := wire.NewCodec().Decode(b)
+		if err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, m)
+	}
+	return func() []any { mu.Lock(); defer mu.Unlock(); return all }
+}
+
+// A start that was lost with its node is not made a second time: who takes over is asked
+// what became of it. Nobody is asked while the node may still be at it, and no node that
+// would take the question for a start.
+func TestStartLostWithItsNodeIsAskedAfter(t *testing.T) {
+	start := startOf(1, 1)
+	begun := messages.Answer{Call: &messages.Call{ID: start.Call}}
+	for what, c := range map[string]struct {
+		first  error
+		speaks int
+		want   messages.Code
+		tries  int
+	}{
+		"the node is gone":                           {placement.ErrLost, actors.Protocol, messages.OK, 2},
+		"the node may be at it":                      {errors.New("no answer"), actors.Protocol, messages.CodeOutcomeUnknown, 1},
+		"who takes over is of an earlier version":    {placement.ErrLost, 1, messages.CodeOutcomeUnknown, 1},
+		"the node did not get it":                    {placement.ErrNotSent, 1, messages.OK, 2},
+		"what became of it is not known at the node": {nil, actors.Protocol, messages.OK, 2},
+	} {
+		t.Run(what, func(t *testing.T) {
+			other := &node{home: "elsewhere", speaks: c.speaks, answer: func(n int64) (any, error) {
+				if n == 1 {
+					return messages.Answer{Code: messages.CodeOutcomeUnknown}, c.first
+				}
+				return begun, nil
+			}}
+			asked := triesOf(t, other)
+			s, _ := newSystem(t, func(c *actors.Config) { c.Placement = other })
+			want(t, s.StartCall(t.Context(), start), c.want)
+			tries := asked()
+			if len(tries) != c.tries {
+				t.Fatalf("%d tries, want %d: %+v", len(tries), c.tries, tries)
+			}
+			if len(tries) < 2 {
+				return
+			}
+			again, ok := tries[1].(wire.StartAgain)
+			if lost := !errors.Is(c.first, placement.ErrNotSent); ok != lost || ok && again.Start.Call != start.Call {
+				t.Errorf("the second try was %T: %+v", tries[1], tries[1])
+			}
+		})
+	}
+}
+
+// An end that names no call has its effect once all the same: it gets a key on its way.
+func TestEndThatNamesNoCallCanBeLostWithItsNode(t *testing.T) {
+	for _, end := range []func(*actors.System) messages.Answer{
+		func(s *actors.System) messages.Answer { return s.EndCall(t.Context(), endOf(1)) },
+		func(s *actors.System) messages.Answer {
+			return s.SaveLog(t.Context(), messages.SaveLog{User: userN(1)})
+		},
+	} {
+		other := &node{home: "elsewhere", answer: func(n int64) (any, error) {
+			if n == 1 {
+				return nil, placement.ErrLost
+			}
+			return messages.Answer{}, nil
+		}}
+		asked := triesOf(t, other)
+		s, _ := newSystem(t, func(c *actors.Config) { c.Placement = other })
+		want(t, end(s), messages.OK)
+		var keys []messages.Key
+		for _, m := range asked() {
+			switch m := m.(type) {
+			case messages.EndCall:
+				keys = append(keys, *m.Key)
+			case messages.SaveLog:
+				keys = append(keys, *m.Key)
+			}
+		}
+		if len(keys) != 2 || keys[0] != keys[1] || keys[0].Value == "" {
+			t.Errorf("the keys of both tries are %+v", keys)
+		}
+	}
+}
+
+// What a node is asked about a start that was lost is answered by what the store has.
+func TestStartAskedAfterAtItsNewHome(t *testing.T) {
+	s, _ := newSystem(t, func(c *actors.Config) { c.Placement = &node{} })
+	codec := wire.NewCodec()
+	ask := func(start messages.StartCall) messages.Answer {
+		t.Helper()
+		b, err := codec.Encode(wire.StartAgain{Start: start}, actors.Protocol, hangGuard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers := make(chan []byte, 1)
+		s.Hear(b, func(b []byte) { answers <- b })
+		m, _, err := codec.Decode(<-answers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.(messages.Answer)
+	}
+	first, second := startOf(1, 1), startOf(1, 2)
+	began := want(t, ask(first), messages.OK) // it was never carried out
+	if again := want(t, ask(first), messages.OK); again.Call == nil || *again.Call != *began.Call {
+		t.Errorf("in progress: %+v, want %+v", again.Call, began.Call)
+	}
+	want(t, s.EndCall(t.Context(), endOf(1)), messages.OK)
+	want(t, s.StartCall(t.Context(), second), messages.OK)
+	if again := want(t, ask(first), messages.OK); again.Call == nil || *again.Call != *began.Call {
+		t.Errorf("when it is over: %+v, want %+v", again.Call, began.Call)
+	}
+	want(t, ask(startOf(1, 3)), messages.CodeUserOnCall)
+}
+
+const hangGuard = 30 * time.Second

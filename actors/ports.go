@@ -23,6 +23,8 @@ type Journal interface {
 type Reader interface {
 	ClaimsOfUsers(ctx context.Context, users []messages.UserID) ([]messages.HeldClaim, error)
 	ClaimsOfClients(ctx context.Context, clients []messages.ClientID) ([]messages.HeldClaim, error)
+	// EndedCalls returns those of the calls that have ended.
+	EndedCalls(ctx context.Context, calls []messages.CallID) ([]messages.Call, error)
 	ExistingClients(ctx context.Context, clients []messages.ClientID) ([]messages.ClientID, error)
 	Expired(ctx context.Context, limit int) ([]messages.HeldClaim, error)
 	Ping(ctx context.Context) error

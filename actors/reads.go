@@ -23,6 +23,13 @@ type load struct {
 	incarnation uint32
 }
 
+// seek is a user actor that waits for word whether a call has ended.
+type seek struct {
+	call        messages.CallID
+	to          *place
+	incarnation uint32
+}
+
 // look is a client actor that waits for word about its client.
 type look struct {
 	client messages.ClientID
@@ -51,6 +58,30 @@ func (s *System) loadUsers(batch []load) {
 			m.message = user.Loaded{Claim: byUser[l.user]}
 		}
 		s.users.reply(l.to, m)
+	}
+}
+
+func (s *System) seekCalls(batch []seek) {
+	ids := make([]messages.CallID, len(batch))
+	for i, k := range batch {
+		ids[i] = k.call
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+	defer cancel()
+	ended, err := s.reader.EndedCalls(ctx, ids)
+	if err != nil {
+		s.gate.shut(err)
+	}
+	byID := make(map[messages.CallID]*messages.Call, len(ended))
+	for i := range ended {
+		byID[ended[i].ID] = &ended[i]
+	}
+	for _, k := range batch {
+		m := loaded{incarnation: k.incarnation, message: user.SeekFailed{Call: k.call}}
+		if err == nil {
+			m.message = user.Sought{Call: k.call, Ended: byID[k.call]}
+		}
+		s.users.reply(k.to, m)
 	}
 }
 

@@ -60,6 +60,7 @@ type System struct {
 	codec   *wire.Codec // nil: all actors live here
 
 	userLoads   *collector[load]
+	userSeeks   *collector[seek]
 	clientLooks *collector[look]
 
 	incarnations atomic.Uint32
@@ -116,6 +117,7 @@ func NewSystem(c Config) *System {
 	s.users = newDirectory(s.actors.Root, s.props("user", func() actor.Actor { return &userShell{system: s} }), s.admits())
 	s.clients = newDirectory(s.actors.Root, s.props("client", func() actor.Actor { return &clientShell{system: s} }), s.admits())
 	s.userLoads = newCollector(maxBatch, s.loadUsers)
+	s.userSeeks = newCollector(maxBatch, s.seekCalls)
 	s.clientLooks = newCollector(maxBatch, s.lookUpClients)
 	s.journal = s.startJournal()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -224,6 +226,9 @@ func (s *System) commandHere(ctx context.Context, u messages.UserID, do any) mes
 	}
 	defer s.asks.Done()
 	a := newAsk[messages.Answer]()
+	if again, ok := do.(wire.StartAgain); ok {
+		do = user.StartAgain{StartCall: again.Start}
+	}
 	if !s.users.send(u.UUID, user.Command{Asker: a, Do: do}) {
 		return messages.Answer{Code: notHere}
 	}
@@ -331,6 +336,7 @@ func (s *System) stop(ctx context.Context) error {
 	s.sweeping.Wait()
 	err := s.drain(ctx)
 	s.userLoads.close()
+	s.userSeeks.close()
 	s.clientLooks.close()
 	err = errors.Join(err, s.journal.stop(ctx))
 	s.gate.close()

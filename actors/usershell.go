@@ -34,7 +34,7 @@ func (s *userShell) start(self *actor.PID) {
 // loaded carries the result of a read to the incarnation that asked for it.
 type loaded struct {
 	incarnation uint32
-	message     user.Message // user.Loaded or user.LoadFailed
+	message     user.Message // user.Loaded, LoadFailed, Sought, SeekFailed
 }
 
 func (s *userShell) Receive(ctx actor.Context) {
@@ -56,17 +56,17 @@ func (s *userShell) Receive(ctx actor.Context) {
 }
 
 func (s *userShell) handle(ctx actor.Context, m any) {
-	switch m := m.(type) {
+	switch is := m.(type) {
 	case retire:
 		if s.state.CanStop() && s.system.users.vacate(s.state.User.UUID, s.place) {
 			ctx.Stop(ctx.Self())
 		}
-	case written:
+	case user.Written: // what became of the last write, maybe of an earlier incarnation
 		s.place.writing = false
-		s.step(user.Written{Outcome: m.outcome})
+		s.step(m)
 	case loaded:
-		if m.incarnation == s.incarnation {
-			s.step(m.message)
+		if is.incarnation == s.incarnation {
+			s.step(is.message)
 		}
 	case leave:
 		s.leaving = true
@@ -98,6 +98,8 @@ func (s *userShell) carryOut(e user.Effect) {
 	switch e := e.(type) {
 	case user.Load:
 		s.system.userLoads.add(load{user: s.state.User, to: s.place, incarnation: s.incarnation})
+	case user.Seek:
+		s.system.userSeeks.add(seek{call: e.Call, to: s.place, incarnation: s.incarnation})
 	case user.Commit:
 		s.place.writing = true
 		s.system.journal.send(entry{write: e.Write, to: s.place})

@@ -21,6 +21,11 @@ import (
 // an unknown outcome.
 const idleMost = 20 * time.Second
 
+// clientBusy is how dibs writes the refusal of which a load asks for thousands a
+// second. However else it is written, it is understood as well, for a few microseconds
+// that would be the generator's and not the server's.
+var clientBusy = []byte(`"code":"client_being_called"`) //nolint:gochecknoglobals // never written to
+
 // maxAnswer bounds what is read of an answer, in bytes.
 const maxAnswer = 64 << 20
 
@@ -228,10 +233,24 @@ func (l *httpLink) read(resp *http.Response) Answer {
 	if tag := resp.Header.Get("ETag"); tag != "" {
 		l.tag = tag
 	}
-	if l.to.lean && resp.StatusCode == http.StatusOK {
-		return Answer{Outcome: Done}
+	if l.to.lean {
+		switch {
+		case resp.StatusCode == http.StatusOK:
+			return Answer{Outcome: Done}
+		case resp.StatusCode == http.StatusConflict && bytes.Contains(l.answer.Bytes(), clientBusy):
+			return Answer{Outcome: ClientBusy}
+		}
 	}
-	return understand(resp.StatusCode, l.answer.Bytes())
+	a := understand(resp.StatusCode, l.answer.Bytes())
+	a.await(resp.Header.Get("Retry-After"))
+	return a
+}
+
+// await notes how long the server asked to wait, in seconds as dibs says it.
+func (a *Answer) await(retryAfter string) {
+	if n, err := strconv.ParseUint(retryAfter, 10, 16); err == nil && a.Outcome == NotNow {
+		a.Wait = time.Duration(n) * time.Second
+	}
 }
 
 // understand reads the answer of a dibs server.

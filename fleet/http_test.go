@@ -21,7 +21,7 @@ func TestOutcomesOverHTTP(t *testing.T) {
 		"started":        {200, call, Answer{Outcome: Done, Call: "x", Token: 7}},
 		"being called":   {409, `{"code":"client_being_called","caller":{"id":"u"}}`, Answer{Outcome: ClientBusy, Because: "u"}},
 		"on a call":      {409, `{"code":"user_on_call","call":{"client_id":"c"}}`, Answer{Outcome: UserBusy, Because: "c"}},
-		"overloaded":     {503, `{"code":"overloaded","error":"Busy."}`, Answer{Outcome: NotNow, Detail: "503 overloaded Busy."}},
+		"overloaded":     {503, `{"code":"overloaded","error":"Busy."}`, Answer{Outcome: NotNow, Detail: "503 overloaded Busy.", Wait: 2 * time.Second}},
 		"unknown":        {503, `{"code":"outcome_unknown"}`, Answer{Outcome: Unknown, Detail: "503 outcome_unknown"}},
 		"forbidden":      {403, `{"code":"forbidden"}`, Answer{Outcome: Failed, Detail: "403 forbidden"}},
 		"a proxy's page": {502, `<html>`, Answer{Outcome: Unknown, Detail: "502"}},
@@ -33,6 +33,9 @@ func TestOutcomesOverHTTP(t *testing.T) {
 				const want = `{"action":"start_call","client_id":"c","user_id":"u","lease_seconds":60}`
 				if r.Method != http.MethodPut || r.URL.Path != "/dibs/api/user-status" || string(body) != want || r.Header.Get("Authorization") != "Bearer key" {
 					t.Errorf("%s %s %s", r.Method, r.URL, body)
+				}
+				if tc.status == http.StatusServiceUnavailable {
+					w.Header().Set("Retry-After", "2")
 				}
 				w.WriteHeader(tc.status)
 				_, _ = io.WriteString(w, tc.body)
@@ -50,6 +53,31 @@ func TestOutcomesOverHTTP(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A lean link reads no more of a refusal than that it is one, and understands what
+// is written in another way.
+func TestLean(t *testing.T) {
+	for body, want := range map[string]Answer{
+		`{"error":"Busy.","code":"client_being_called","caller":{"id":"u"}}`: {Outcome: ClientBusy},
+		`{"code": "client_being_called", "caller": {"id": "u"}}`:             {Outcome: ClientBusy, Because: "u"},
+		`{"code":"user_on_call","call":{"client_id":"c"}}`:                   {Outcome: UserBusy, Because: "c"},
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusConflict)
+			_, _ = io.WriteString(w, body)
+		}))
+		n, err := NewHTTP(s.URL, "", time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := n.Lean().Link()
+		if got := l.Start("u", "c", 0); got != want {
+			t.Errorf("%s: %+v, want %+v", body, got, want)
+		}
+		l.Close()
+		s.Close()
 	}
 }
 

@@ -30,8 +30,9 @@ func (o Outcome) String() string {
 // Answer is the answer to one request.
 type Answer struct {
 	Outcome Outcome
-	Call    string // of a start: the id of the call
-	Token   int64  // of a start: its fencing token; 0: not told
+	Call    string        // of a start: the id of the call
+	Token   int64         // of a start: its fencing token; 0: not told
+	Wait    time.Duration // with NotNow: how long the server asked to wait; 0: not told
 	// Because is why not: with ClientBusy the id of who is calling, with UserBusy
 	// that of the client whom the user is calling. Empty: not told.
 	Because string

@@ -70,5 +70,7 @@ func (l natsLink) ask(verb string, q question) Answer {
 			return Answer{Outcome: Unknown, Detail: "an error without a code"}
 		}
 	}
-	return understand(status, answer.Data)
+	a := understand(status, answer.Data)
+	a.await(answer.Header.Get("Retry-After"))
+	return a
 }

@@ -139,7 +139,7 @@ func (r *run) drive(ctx context.Context, n int) {
 			return // its lease will end it
 		}
 		if a.Outcome == NotNow && r.plan.Flat() {
-			r.wait(ctx, r.now()+10*time.Millisecond) // or it would ask without a break
+			r.wait(ctx, r.now()+max(a.Wait, 10*time.Millisecond)) // or it would ask without a break
 		}
 	}
 }

@@ -35,6 +35,7 @@ type clusterLoad struct {
 	node      map[string]int
 	requests  int
 	failures  []string
+	failed    map[string][]string // of each user
 	slowest   time.Duration
 	recovered time.Time
 }
@@ -47,7 +48,7 @@ type told struct {
 
 func newClusterLoad(t testing.TB, n *clusterNodes) *clusterLoad {
 	t.Helper()
-	l := &clusterLoad{t: t, n: n, told: map[string]told{}, last: map[string]time.Time{}, node: map[string]int{}}
+	l := &clusterLoad{t: t, n: n, told: map[string]told{}, last: map[string]time.Time{}, node: map[string]int{}, failed: map[string][]string{}}
 	for _, s := range n.all {
 		l.at = append(l.at, harness.NewClient(t, s.URL, n.key))
 	}
@@ -125,10 +126,18 @@ func (l *clusterLoad) request(ctx context.Context, c *harness.Client, user strin
 		}
 	default:
 		l.told[user] = told{}
+		l.failed[user] = append(l.failed[user], change.Action)
 		l.failures = append(l.failures, fmt.Sprintf("%s of %s after %v: %v %s", change.Action, user, took, err, r.Raw))
 		return
 	}
 	l.last[user] = began
+}
+
+// failuresOf returns what went wrong for a user.
+func (l *clusterLoad) failuresOf(user string) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed[user]
 }
 
 func (l *clusterLoad) count() int {

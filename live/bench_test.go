@@ -44,7 +44,7 @@ const (
 // benchTruth is a team of 10,000, of whom 3,000 are on calls. Names and ids vary
 // as they do in life, so that compression is not flattered.
 type benchTruth struct {
-	users []messages.UserStatus
+	users []messages.User
 	calls []messages.LiveCall
 }
 
@@ -56,7 +56,7 @@ func newBenchTruth() *benchTruth {
 		u := messages.User{ID: messages.UserID{UUID: uuid.New()}, FirstName: first[i%len(first)],
 			LastName: fmt.Sprintf("%s %c", last[i/7%len(last)], 'A'+i%26), Role: messages.RoleUser}
 		u.Email = strings.ToLower(fmt.Sprintf("%s.%s%d@example.com", u.FirstName, strings.Fields(u.LastName)[0], i))
-		t.users = append(t.users, messages.UserStatus{User: u})
+		t.users = append(t.users, u)
 		if i%10 < 3 {
 			t.calls = append(t.calls, benchCall(u, time.Now().Add(-time.Duration(i)*time.Second), 1))
 		}
@@ -74,7 +74,7 @@ func benchCall(u messages.User, at time.Time, token int64) messages.LiveCall {
 		ClientID: c.ID, UserID: u.ID, StartedAt: at, LeaseExpiresAt: at.Add(messages.DefaultLease), Token: token}}
 }
 
-func (t *benchTruth) UserStatuses(context.Context, bool) ([]messages.UserStatus, error) {
+func (t *benchTruth) ActiveUsers(context.Context) ([]messages.User, error) {
 	return t.users, nil
 }
 func (t *benchTruth) CallsInProgress(context.Context) ([]messages.LiveCall, error) {
@@ -122,7 +122,7 @@ func newBenchServerOn(tb testing.TB, change func(*benchOptions)) *benchServer {
 	token, digest := auth.NewSession()
 	s.token = token
 	o := benchOptions{users: s.truth, truth: s.truth, now: time.Now,
-		store: oneUser{digest: digest, who: messages.Principal{User: s.truth.users[0].User}}}
+		store: oneUser{digest: digest, who: messages.Principal{User: s.truth.users[0]}}}
 	change(&o)
 	var err error
 	if s.model, err = live.New(live.Config{Truth: o.truth, Log: log, Metrics: registry, ReconcileEvery: time.Hour}); err != nil {
@@ -270,7 +270,7 @@ func ask(conn net.Conn, in *bufio.Reader, request []byte) error {
 
 // toggle starts a call of somebody who is on none, and then ends it.
 func (t *benchTruth) toggle(i int) []messages.Event {
-	u := t.users[i/2*10%benchUsers+9].User
+	u := t.users[i/2*10%benchUsers+9]
 	c := benchCall(u, time.Now(), int64(i/2+2))
 	c.Client.ID, c.Call.ClientID = messages.ClientID{UUID: u.ID.UUID}, messages.ClientID{UUID: u.ID.UUID}
 	c.Call.ID = messages.CallID{UUID: uuid.NewSHA1(u.ID.UUID, []byte(strconv.Itoa(i/2)))}

@@ -20,21 +20,8 @@ type segment struct {
 	zipped []byte // nil: not asked for yet
 }
 
-func newGroup(lines []line) (g group) {
-	for _, l := range lines {
-		g.all.add(l.json)
-		if l.onCall {
-			g.onCall.add(l.json)
-		}
-	}
-	return g
-}
-
-func (s *segment) add(json []byte) {
-	if len(s.plain) > 0 {
-		s.plain = append(s.plain, ',')
-	}
-	s.plain = append(s.plain, json...)
+func newGroup(l lines) group {
+	return group{all: segment{plain: l.text}, onCall: segment{plain: bytes.Join(l.onCall, []byte{','})}}
 }
 
 func (g *group) segment(onCall bool) *segment {

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+
+	"github.com/dibs-calls/dibs/internal/eventjson"
+	"github.com/dibs-calls/dibs/messages"
 )
 
 // Names of frames besides the types of events.
@@ -29,24 +32,38 @@ type staleNotice struct {
 // so the data is one line. A heartbeat begins with a comment as well, for
 // readers that take no notice of events they do not know.
 func appendFrame(out []byte, epoch string, f frame) []byte {
-	data, err := json.Marshal(f.data)
+	whole, err := appendData(appendHead(out, epoch, f.seq, f.name), f.data)
 	if err != nil {
 		// Only a time beyond the year 9999 can do it. The frame keeps its
 		// number and tells nobody anything; the next snapshot does.
-		f.name, data = framePing, []byte("{}")
+		whole = append(appendHead(out, epoch, f.seq, framePing), "{}"...)
 	}
-	if f.name == framePing {
+	return append(whole, "\n\n"...)
+}
+
+func appendHead(out []byte, epoch string, seq uint64, name string) []byte {
+	if name == framePing {
 		out = append(out, ": ping\n"...)
 	}
 	out = append(out, "id: "...)
 	out = append(out, epoch...)
 	out = append(out, ':')
-	out = strconv.AppendUint(out, f.seq, 10)
+	out = strconv.AppendUint(out, seq, 10)
 	out = append(out, "\nevent: "...)
-	out = append(out, f.name...)
-	out = append(out, "\ndata: "...)
-	out = append(out, data...)
-	return append(out, "\n\n"...)
+	out = append(out, name...)
+	return append(out, "\ndata: "...)
+}
+
+// appendData encodes without reflection what there is much of.
+func appendData(out []byte, data any) ([]byte, error) {
+	switch data := data.(type) {
+	case *messages.Event:
+		return eventjson.Append(out, data)
+	case messages.Snapshot:
+		return eventjson.AppendSnapshot(out, &data)
+	}
+	b, err := json.Marshal(data)
+	return append(out, b...), err
 }
 
 // encode is nil for an empty queue.

@@ -119,11 +119,11 @@ func (s *store) event(c messages.LiveCall, t messages.EventType, at time.Time) m
 	return messages.Event{ID: messages.EventID(c.Call.ID, t), Type: t, At: at, Call: c.Call, User: c.User, Client: c.Client}
 }
 
-func (s *store) UserStatuses(context.Context, bool) ([]messages.UserStatus, error) {
+func (s *store) ActiveUsers(context.Context) ([]messages.User, error) {
 	s.mu.Lock()
-	all := make([]messages.UserStatus, 0, len(s.users))
+	all := make([]messages.User, 0, len(s.users))
 	for _, u := range s.users {
-		all = append(all, messages.UserStatus{User: u})
+		all = append(all, u)
 	}
 	during, fault := s.during, s.fault
 	s.reads++

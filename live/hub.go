@@ -121,8 +121,8 @@ func (h *hub) close() {
 // order of frames that of the changes.
 func (h *hub) append(changes []messages.Event) {
 	frames := make([]frame, len(changes))
-	for i, e := range changes {
-		frames[i] = frame{name: string(e.Type), data: e}
+	for i := range changes {
+		frames[i] = frame{name: string(changes[i].Type), data: &changes[i]}
 	}
 	h.add(frames...)
 }
@@ -140,14 +140,20 @@ func (h *hub) add(frames ...frame) {
 		h.last++
 		frames[i].seq = h.last
 	}
-	if h.running {
+	heard := h.running && !h.deserted()
+	if heard {
 		h.queue = append(h.queue, frames...)
 	} else {
 		h.forget()
 	}
 	h.mu.Unlock()
-	h.signal()
+	if heard {
+		h.signal()
+	}
 }
+
+// deserted needs h.mu. It reports whether nobody has listened for a while.
+func (h *hub) deserted() bool { return h.readers == 0 && h.cfg.Now().Sub(h.gone) > keepFor }
 
 func (h *hub) signal() {
 	select {
@@ -199,7 +205,7 @@ func (h *hub) pump(from, to int) (news bool) {
 func (h *hub) take() []frame {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.readers == 0 && h.cfg.Now().Sub(h.gone) > keepFor {
+	if h.deserted() {
 		h.forget()
 		return nil
 	}

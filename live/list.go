@@ -107,8 +107,9 @@ func (l *list) refresh() (version uint64) {
 	return version
 }
 
-// changedLines takes the encoded users of the groups that changed.
-func (l *list) changedLines(version *uint64) map[int][]line {
+// changedLines takes the encoded users of the groups that changed. Those of a group
+// follow each other in one text, which is all that is kept of them.
+func (l *list) changedLines(version *uint64) map[int]lines {
 	m := l.model
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -118,33 +119,45 @@ func (l *list) changedLines(version *uint64) map[int][]line {
 	if n := groupsOf(len(s.order)); n != len(l.groups) {
 		l.groups = make([]group, n) // arrange has marked them all
 	}
-	changed := make(map[int][]line, len(s.dirty))
+	changed := make(map[int]lines, len(s.dirty))
 	for g := range s.dirty {
 		if g >= len(l.groups) {
 			continue // there were more users when it was marked
 		}
-		members := s.order[g*groupSize : min((g+1)*groupSize, len(s.order))]
-		lines := make([]line, len(members))
-		for i, p := range members {
-			lines[i] = p.line()
-		}
-		changed[g] = lines
+		changed[g] = newLines(s.order[g*groupSize : min((g+1)*groupSize, len(s.order))])
 	}
 	clear(s.dirty)
 	return changed
 }
 
-// line is one user of the list.
-type line struct {
-	json   []byte
-	onCall bool
+// lines are users of the list with commas between them.
+type lines struct {
+	text   []byte
+	onCall [][]byte // those on a call, parts of text
 }
 
-func (p *person) line() line {
-	if p.json == nil {
-		// Strings, numbers and times between the years 0 and 9999 always
-		// encode; a store has no others.
-		p.json, _ = json.Marshal(p.status())
+// newLines encodes who changed, and lets everybody have their part of the text.
+func newLines(members []*person) lines {
+	size := 0
+	for _, p := range members {
+		if p.json == nil {
+			// Strings, numbers and times between the years 0 and 9999 always
+			// encode; a store has no others.
+			p.json, _ = json.Marshal(p.status())
+		}
+		size += len(p.json) + 1
 	}
-	return line{p.json, p.call != nil}
+	l := lines{text: make([]byte, 0, size)}
+	for i, p := range members {
+		if i > 0 {
+			l.text = append(l.text, ',')
+		}
+		begin := len(l.text)
+		l.text = append(l.text, p.json...)
+		p.json = l.text[begin:len(l.text):len(l.text)]
+		if p.call != nil {
+			l.onCall = append(l.onCall, p.json)
+		}
+	}
+	return l
 }

@@ -20,9 +20,9 @@ type countedTruth struct {
 	reads *reads
 }
 
-func (t countedTruth) UserStatuses(ctx context.Context, onCall bool) ([]messages.UserStatus, error) {
+func (t countedTruth) ActiveUsers(ctx context.Context) ([]messages.User, error) {
 	t.reads.lists.Add(1)
-	return t.benchTruth.UserStatuses(ctx, onCall)
+	return t.benchTruth.ActiveUsers(ctx)
 }
 
 func (t countedTruth) CallsInProgress(ctx context.Context) ([]messages.LiveCall, error) {

@@ -97,7 +97,7 @@ func (m *Model) reconcile(ctx context.Context) (err error) {
 	}()
 	reading, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	users, err := m.cfg.Truth.UserStatuses(reading, false)
+	users, err := m.cfg.Truth.ActiveUsers(reading)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (m *Model) reconcile(ctx context.Context) (err error) {
 }
 
 // settle makes the model what was read.
-func (m *Model) settle(at mark, began time.Time, users []messages.UserStatus, calls []messages.LiveCall) {
+func (m *Model) settle(at mark, began time.Time, users []messages.User, calls []messages.LiveCall) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	made := m.state.correct(users, calls, at.since, began)

@@ -24,7 +24,7 @@ type person struct {
 	listed bool               // an active account, shown in the list
 	call   *messages.LiveCall // nil: none; replaced and never changed, snapshots share it
 	slot   int                // the place in state.order; -1: none
-	json   []byte             // as the list shows it; nil: to be encoded anew
+	json   []byte             // as the list shows it, a part of its group's text; nil: to be encoded anew
 }
 
 // state is users and calls in progress. It is pure: no lock, no clock, no I/O.
@@ -137,6 +137,9 @@ func (s *state) begin(c messages.LiveCall) {
 		p.user.ID = c.Call.UserID
 		s.people[c.Call.UserID] = p
 		s.reorder = true
+	}
+	if c.User == p.user {
+		c.User = p.user // one copy of the names
 	}
 	p.call = &c
 	s.holders[c.Call.ClientID] = p

@@ -111,7 +111,7 @@ func TestOldStartsAfterTheTruth(t *testing.T) {
 	truth.start(1, 1)
 	s := newState(time.Time{})
 	calls, _ := truth.CallsInProgress(t.Context())
-	users, _ := truth.UserStatuses(t.Context(), false)
+	users, _ := truth.ActiveUsers(t.Context())
 	s.correct(users, calls, newTouched(), truth.now)
 	if got := s.apply(old[0], true); got != nil {
 		t.Errorf("brought back: %v", got)

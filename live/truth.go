@@ -11,9 +11,8 @@ import (
 // committed before they were called, and may return what was committed while
 // they ran; each alone is one consistent read.
 type Truth interface {
-	// UserStatuses returns every active user (onCallOnly: those on a call), in
-	// any order. Only who they are is used, not their calls.
-	UserStatuses(ctx context.Context, onCallOnly bool) ([]messages.UserStatus, error)
+	// ActiveUsers returns everybody whose account is not disabled, in no order.
+	ActiveUsers(ctx context.Context) ([]messages.User, error)
 	// CallsInProgress returns all calls in progress, those of disabled users
 	// too, in no order.
 	CallsInProgress(ctx context.Context) ([]messages.LiveCall, error)
@@ -73,7 +72,7 @@ type correction struct {
 
 // correct makes the state equal to what was read, except for what was touched.
 // Calls that are found to be over ended at an unknown time; at is said of them.
-func (s *state) correct(users []messages.UserStatus, calls []messages.LiveCall, since *touched, at time.Time) (made correction) {
+func (s *state) correct(users []messages.User, calls []messages.LiveCall, since *touched, at time.Time) (made correction) {
 	s.correctUsers(users, since)
 	real := make(map[messages.CallID]bool, len(calls))
 	for _, c := range calls {
@@ -133,7 +132,7 @@ func (s *state) refresh(c messages.LiveCall) (known, renamed bool) {
 
 // correctUsers takes over who is an active user and how they are called. Who
 // started a call meanwhile was made meanwhile, perhaps, and stays.
-func (s *state) correctUsers(users []messages.UserStatus, since *touched) {
+func (s *state) correctUsers(users []messages.User, since *touched) {
 	active := make(map[messages.UserID]bool, len(users))
 	for _, u := range users {
 		active[u.ID] = true
@@ -142,10 +141,10 @@ func (s *state) correctUsers(users []messages.UserStatus, since *touched) {
 			p = &person{slot: -1}
 			s.people[u.ID] = p
 		}
-		if p.user == u.User && p.listed {
+		if p.user == u && p.listed {
 			continue
 		}
-		p.user, p.listed = u.User, true
+		p.user, p.listed = u, true
 		s.reorder = true
 		s.changed(p)
 	}

@@ -36,6 +36,10 @@ type Write struct {
 	// they are answered is covered by what is on stable storage already.
 	Slack  time.Duration
 	Reason EndReason // release
+	// Started is the event of the start of the call that a release is to end, where it
+	// is known: the event of the end then says of user and client what that one said,
+	// and the store need not look them up. Nil, or the event of another call: it looks.
+	Started *Event
 
 	Disposition string   // release
 	Notes       string   // release
@@ -131,6 +135,12 @@ type Outcome struct {
 	Event *Event
 }
 
+// call is a copy: a pointer into an outcome would keep all of it.
+func (o *Outcome) call() *Call {
+	call := o.Call
+	return &call
+}
+
 // AnswerOf is the answer to the command behind a write, as its outcome says.
 // Stores record it with the write's key, and the user actor gives it to the
 // caller: one rule, so that a replay equals the first answer.
@@ -139,9 +149,10 @@ func AnswerOf(w Write, o Outcome) Answer {
 	case OutcomeDone:
 		return answerOfDone(w, o)
 	case OutcomeClientHeld:
-		return Answer{Code: CodeClientBeingCalled, Caller: &o.Holder}
-	case OutcomeUserHeld:
-		return Answer{Code: CodeUserOnCall, Call: &o.Call}
+		holder := o.Holder
+		return Answer{Code: CodeClientBeingCalled, Caller: &holder}
+	case OutcomeUserHeld, OutcomeNotSuperseded:
+		return Answer{Code: CodeUserOnCall, Call: o.call()}
 	case OutcomeNoUser:
 		return Answer{Code: CodeUserNotFound}
 	case OutcomeNoClient:
@@ -152,9 +163,7 @@ func AnswerOf(w Write, o Outcome) Answer {
 		}
 		return Answer{Log: o.Log} // ending what is over is harmless
 	case OutcomeNotExpired:
-		return Answer{Call: &o.Call}
-	case OutcomeNotSuperseded:
-		return Answer{Code: CodeUserOnCall, Call: &o.Call}
+		return Answer{Call: o.call()}
 	case OutcomeReplayed:
 		return *o.Replay
 	case OutcomeKeyReused:
@@ -172,13 +181,13 @@ func AnswerOf(w Write, o Outcome) Answer {
 func answerOfDone(w Write, o Outcome) Answer {
 	switch w.Kind {
 	case WriteClaim:
-		return Answer{Call: &o.Call}
+		return Answer{Call: o.call()}
 	case WriteRenew:
 		call := o.Call
 		call.LeaseExpiresAt = call.LeaseExpiresAt.Add(-w.Slack)
 		return Answer{Call: &call}
 	case WriteRelease:
-		return Answer{Ended: &o.Call, Log: o.Log}
+		return Answer{Ended: o.call(), Log: o.Log}
 	}
 	if w.Refusal != nil {
 		return *w.Refusal

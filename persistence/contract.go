@@ -39,6 +39,9 @@ type ClaimReader interface {
 	// ClaimsOfClients returns the claims of those of the clients who are being
 	// called, in no order.
 	ClaimsOfClients(ctx context.Context, clients []messages.ClientID) ([]messages.HeldClaim, error)
+	// EndedCalls returns those of the calls that have ended, in no order. The end of
+	// their lease is zero.
+	EndedCalls(ctx context.Context, calls []messages.CallID) ([]messages.Call, error)
 	// ExistingClients returns those of the clients that exist, in no order.
 	ExistingClients(ctx context.Context, clients []messages.ClientID) ([]messages.ClientID, error)
 	// Expired returns at most limit claims whose lease has run out by the
@@ -75,6 +78,8 @@ type People interface {
 	// EnableUser takes DisableUser back. Sessions that it ended stay ended.
 	// Idempotent.
 	EnableUser(ctx context.Context, id messages.UserID, audit messages.Audit) error
+	// ActiveUsers returns everybody whose account is not disabled, in no order.
+	ActiveUsers(ctx context.Context) ([]messages.User, error)
 	// UserStatuses returns every active user (onCallOnly: those on a call),
 	// ordered by first name, last name, id.
 	UserStatuses(ctx context.Context, onCallOnly bool) ([]messages.UserStatus, error)
@@ -166,4 +171,5 @@ type Store interface {
 	Clients
 	Logs
 	Upkeep
+	Retention
 }

@@ -11,12 +11,14 @@ import (
 // is written by Journal.Commit in the batch's own transaction: one for a batch that
 // started or ended calls, a few where the batch is large. Implementations are safe for concurrent use.
 type Outbox interface {
-	// OutboxRows returns at most limit rows, in the order of their ids. For one
-	// client that is the order in which its events were committed, and a row
-	// that is returned has no earlier row of the same client still to come. A row
-	// of which something cannot be read is no error: it is returned with what can
-	// be (OutboxRow.Unreadable), so that it stands in nobody's way.
-	OutboxRows(ctx context.Context, limit int) ([]messages.OutboxRow, error)
+	// OutboxRows returns at most limit rows, in the order of their ids, without
+	// those whose ids are in except (some hundred at most): who asks has them. For
+	// one client that is the order in which its events were committed, and a row
+	// that is returned has no earlier row of the same client still to come, but for
+	// those in except. A row of which something cannot be read is no error: it is
+	// returned with what can be (OutboxRow.Unreadable), so that it stands in nobody's
+	// way.
+	OutboxRows(ctx context.Context, except []int64, limit int) ([]messages.OutboxRow, error)
 	// ClearOutbox removes rows that were published. Idempotent.
 	ClearOutbox(ctx context.Context, ids []int64) error
 	// SetOutboxAside takes a row out of the outbox that cannot be read, and keeps

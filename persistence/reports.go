@@ -17,7 +17,7 @@ type Reports interface {
 	ClientsByPhone(ctx context.Context, queries []messages.PhoneQuery) ([]messages.PhoneMatch, error)
 	// PruneReports forgets which events and which calls were reported longer
 	// than age ago, at most limit of each, and returns how many it removed.
-	// Calls that have ended are known for ever.
+	// Calls that have ended are known for as long as they are kept, see Retention.
 	PruneReports(ctx context.Context, age time.Duration, limit int) (int, error)
 }
 

@@ -37,10 +37,12 @@ func (w *world) checkStart(r *request, do messages.StartCall) {
 			w.t.Fatalf("%s: acknowledged as %v", r.name, r.answer.Call.ID)
 		}
 	case messages.CodeClientBeingCalled:
+		w.checkNeverBegan(r, do)
 		if r.key == "" && !w.wasOn(r, r.answer.Caller.ID, do.Client) {
 			w.t.Fatalf("I4: %s: refused for %v, who was not calling", r.name, r.answer.Caller.ID)
 		}
 	case messages.CodeUserOnCall:
+		w.checkNeverBegan(r, do)
 		if r.key == "" && !w.wasOn(r, do.User, r.answer.Call.ClientID) {
 			w.t.Fatalf("I4: %s: refused for a call of their own that was not on", r.name)
 		}
@@ -51,6 +53,13 @@ func (w *world) checkStart(r *request, do messages.StartCall) {
 		if w.recordOf(do.Call) != nil {
 			w.t.Fatalf("%s: told that nothing was done, but the store has it", r.name)
 		}
+	}
+}
+
+// checkNeverBegan: who is refused has begun no call, by an earlier try either.
+func (w *world) checkNeverBegan(r *request, do messages.StartCall) {
+	if r.key == "" && w.recordOf(do.Call) != nil {
+		w.t.Fatalf("%s: refused, but the store has had that very call", r.name)
 	}
 }
 
@@ -143,6 +152,9 @@ func (w *world) checkHistory() {
 			w.t.Fatalf("I5: %v ended without a reason", a.call.ID)
 		}
 		for _, b := range w.store.history[i+1:] {
+			if a.call.ID == b.call.ID {
+				w.t.Fatalf("I8: %v began twice", a.call)
+			}
 			if a.call.ClientID == b.call.ClientID {
 				if overlap(a, b) {
 					w.t.Fatalf("I1: %v and %v", a.call, b.call)

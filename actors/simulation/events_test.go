@@ -38,7 +38,7 @@ func (w *world) events() []event {
 		)
 	}
 	if w.faults && w.distant {
-		events = append(events, event{2, always, w.leave}, event{4, always, w.takeOver})
+		events = append(events, event{2, always, w.leave}, event{4, always, w.takeOver}, event{2, always, w.die})
 	}
 	return events
 }
@@ -158,6 +158,10 @@ func (w *world) read() {
 	switch {
 	case r.user >= 0:
 		if w.users[r.user].incarnation != r.incarnation {
+			return
+		}
+		if !r.seek.IsZero() {
+			w.found(r, failed)
 			return
 		}
 		if failed {

@@ -26,6 +26,8 @@ type request struct {
 
 	asked, answered int // steps
 	gaveUp          bool
+	doubt           bool // an earlier try may have had its effect
+	again           bool // the next try finds out what became of the one before
 	answer          messages.Answer
 	availability    messages.Availability
 }
@@ -66,6 +68,7 @@ type read struct {
 	user, client int // one is -1
 	incarnation  int
 	serial       uint64
+	seek         messages.CallID // zero: the claim is read
 }
 
 type reminder struct {
@@ -184,9 +187,11 @@ func (w *world) stepUser(n int, m user.Message) {
 		switch e := e.(type) {
 		case user.Load:
 			w.reads = append(w.reads, read{user: n, client: -1, incarnation: u.incarnation})
+		case user.Seek:
+			w.reads = append(w.reads, read{user: n, client: -1, incarnation: u.incarnation, seek: e.Call})
 		case user.Commit:
 			u.writing = true
-			w.writes = append(w.writes, write{user: n, write: e.Write})
+			w.writes = append(w.writes, write{user: n, write: *e.Write})
 		case user.Reply:
 			w.answered(e.To.(*request), e.Answer)
 		case user.ToClient:
@@ -223,6 +228,12 @@ func (w *world) stepClient(n int, m client.Message) {
 func (w *world) answered(r *request, a messages.Answer) {
 	if r.answered != 0 {
 		w.t.Fatalf("%s was answered twice", r.name)
+	}
+	if w.distant && a.Code == messages.CodeOutcomeUnknown && !r.again && w.repeat(r) {
+		return
+	}
+	if r.doubt && (a.Code == messages.CodeUnavailable || a.Code == messages.CodeOverloaded) {
+		a.Code = messages.CodeOutcomeUnknown
 	}
 	r.answered, r.answer = w.step, a
 	if !r.gaveUp {

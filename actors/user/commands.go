@@ -16,6 +16,8 @@ func (t *turn) begin(c Command) {
 	switch do := c.Do.(type) {
 	case messages.StartCall:
 		t.start(c, do)
+	case StartAgain:
+		t.startAgain(c, do)
 	case messages.EndCall:
 		t.end(c, do)
 	case messages.SaveLog:
@@ -121,7 +123,7 @@ func (t *turn) expire(c Command, do messages.ExpireCall) {
 func (t *turn) releaseOf(reason messages.EndReason) messages.Write {
 	return messages.Write{
 		Kind: messages.WriteRelease, User: t.User, Client: t.held.ClientID, Call: t.held.ID,
-		Token: t.held.Token, Reason: reason,
+		Token: t.held.Token, Reason: reason, Started: t.held.started,
 	}
 }
 

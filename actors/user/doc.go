@@ -46,7 +46,11 @@
 // is withdrawn. Reply.Stored tells answers that the store gave from those from memory, which
 // a node may tell only while its membership is certain. With State.Distant a claim that is
 // not found after its commit had an unknown outcome may have been committed all the same,
-// and ended by another node since: its outcome stays unknown.
+// and ended by another node since: its outcome stays unknown, and may be asked after.
+//
+// [StartAgain] is a start that was lost with the node that carried it out. Its call is not
+// in progress: so the machine asks whether it has ended ([Seek]) before it does anything
+// else, and neither refuses nor begins a call that there was.
 //
 // # Reports
 //

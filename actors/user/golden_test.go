@@ -63,7 +63,7 @@ func (p *player) play() string {
 	var b strings.Builder
 	for _, e := range effects {
 		if c, ok := e.(user.Commit); ok {
-			p.write = c.Write
+			p.write = *c.Write
 		}
 		fmt.Fprintln(&b, show(e))
 	}
@@ -75,8 +75,10 @@ func show(e user.Effect) string {
 	switch e := e.(type) {
 	case user.Load:
 		return "load"
+	case user.Seek:
+		return "seek " + script.K(e.Call)
 	case user.Commit:
-		return "commit " + script.ShowWrite(e.Write)
+		return "commit " + script.ShowWrite(*e.Write)
 	case user.Reply:
 		return fmt.Sprintf("reply to %v: %s", e.To, script.ShowAnswer(e.Answer))
 	case user.ToClient:
@@ -128,6 +130,17 @@ func (p *player) message() user.Message {
 			User: u1, Client: script.Client(p.int("client")), Call: p.call("call"),
 			Lease: p.duration("lease"), Key: p.key(), Deadline: p.deadline(),
 		})
+	case "start-again":
+		return command(user.StartAgain{StartCall: messages.StartCall{
+			User: u1, Client: script.Client(p.int("client")), Call: p.call("call"),
+			Lease: p.duration("lease"), Deadline: p.deadline(),
+		}})
+	case "sought":
+		return user.Sought{Call: p.call("seek"), Ended: p.ended()}
+	case "seek-failed":
+		return user.SeekFailed{Call: p.call("seek")}
+	case "leave":
+		return user.Leave{Answer: messages.Answer{Code: "not here"}}
 	case "end":
 		return command(messages.EndCall{
 			User: u1, Call: p.call("call"), Token: int64(p.int("token")),
@@ -186,6 +199,16 @@ func (p *player) claim() *messages.HeldClaim {
 		},
 		Name: "Ana", Lease: lease,
 	}
+}
+
+// ended is the call that a line describes, as the history has it.
+func (p *player) ended() *messages.Call {
+	claim := p.claim()
+	if claim == nil {
+		return nil
+	}
+	claim.LeaseExpiresAt = time.Time{}
+	return &claim.Call
 }
 
 var outcomes = map[string]messages.OutcomeKind{

@@ -21,6 +21,10 @@ func (t *turn) leave(a messages.Answer) {
 		t.becomeResting(Reserving)
 		t.reply(t.finish(), a)
 	}
+	if t.phase == Seeking {
+		t.becomeResting(Seeking)
+		t.reply(t.finish(), a)
+	}
 	if t.work != nil || t.Writing() {
 		return
 	}
@@ -33,7 +37,7 @@ func (t *turn) leave(a messages.Answer) {
 // unwanted takes back a reservation that nobody here waits for: its withdrawal may have
 // been lost, or have overtaken it.
 func (t *turn) unwanted(m messages.Reserved) {
-	under := t.work != nil && t.work.write.Call == m.Call
+	under := t.work != nil && t.work.write != nil && t.work.write.Call == m.Call
 	held := t.held != nil && t.held.ID == m.Call
 	if !under && !held && !m.Client.IsZero() {
 		t.toClient(m.Client, messages.Withdraw{Client: m.Client, Call: m.Call})

@@ -11,12 +11,12 @@ import (
 type Asker any
 
 // Message is what a user actor can be told: a [Command], [GiveUp], [Again], [Leave], what the
-// store said ([Loaded], [LoadFailed], [Written]), and from client actors
+// store said ([Loaded], [LoadFailed], [Written], [Sought], [SeekFailed]), and from client actors
 // messages.AskHolder, messages.Reserved, messages.Refused.
 type Message any
 
 // Command is a command for this user with whoever waits for its answer. Do is
-// one of messages.StartCall, EndCall, SaveLog, RenewCall, ExpireCall,
+// one of [StartAgain], messages.StartCall, EndCall, SaveLog, RenewCall, ExpireCall,
 // ReportStarted, ReportEnded.
 type Command struct {
 	Asker Asker
@@ -44,15 +44,16 @@ type LoadFailed struct{}
 // Written is what became of the write that the last [Commit] asked for.
 type Written struct{ Outcome messages.Outcome }
 
-// Effect is something for the shell to do: [Load], [Commit], [Reply],
+// Effect is something for the shell to do: [Load], [Seek], [Commit], [Reply],
 // [ToClient].
 type Effect any
 
 // Load reads the user's claim; [Loaded] or [LoadFailed] must follow.
 type Load struct{}
 
-// Commit hands a write to the journal; [Written] must follow.
-type Commit struct{ Write messages.Write }
+// Commit hands a write to the journal, which must not change it; [Written] must
+// follow.
+type Commit struct{ Write *messages.Write }
 
 // Reply answers a command.
 type Reply struct {
@@ -73,6 +74,8 @@ type ToClient struct {
 func (c Command) deadline() time.Time {
 	switch do := c.Do.(type) {
 	case messages.StartCall:
+		return do.Deadline
+	case StartAgain:
 		return do.Deadline
 	case messages.EndCall:
 		return do.Deadline

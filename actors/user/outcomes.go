@@ -12,7 +12,7 @@ func (t *turn) claimed(o messages.Outcome) {
 	case messages.OutcomeDone:
 		t.becomeOnCall(Claiming, &held{HeldClaim: messages.HeldClaim{
 			Call: o.Call, Name: o.Holder.Name, Lease: w.Lease,
-		}})
+		}, started: o.Event})
 		t.toClient(w.Client, messages.Confirm{Call: o.Call, Name: o.Holder.Name})
 	case messages.OutcomeUserHeld:
 		// A call that this actor did not know of: learn all of it.
@@ -74,6 +74,7 @@ func (t *turn) renewed(o messages.Outcome) {
 	case messages.OutcomeDone:
 		t.becomeOnCall(Renewing, &held{
 			HeldClaim: messages.HeldClaim{Call: *answer.Call, Name: t.held.Name, Lease: w.Lease},
+			started:   t.held.started,
 			cover:     cover{since: t.work.since, slack: w.Slack, stored: o.Call.LeaseExpiresAt},
 		})
 	case messages.OutcomeCallOver:

@@ -20,12 +20,13 @@ const (
 	Ending                  // the release is being committed
 	Renewing                // a renewal is being committed; the call goes on
 	Noting                  // something beside the claim is being committed
+	Seeking                 // a read whether the call of a repeated start has ended is under way
 )
 
 func (p Phase) String() string {
 	return [...]string{
 		"asleep", "recovering", "loading", "idle", "reserving", "claiming",
-		"onCall", "ending", "renewing", "noting",
+		"onCall", "ending", "renewing", "noting", "seeking",
 	}[p]
 }
 
@@ -55,7 +56,8 @@ type State struct {
 // held is a committed call. It is replaced, never changed.
 type held struct {
 	messages.HeldClaim
-	cover cover
+	started *messages.Event // of the call, if this actor has seen it begin; else nil
+	cover   cover
 }
 
 // cover is what lets a renewal be answered without a write: the renewal that

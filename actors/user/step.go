@@ -33,6 +33,8 @@ func Step(s State, now time.Time, m Message) (State, []Effect) {
 		t.renewing(m)
 	case Noting:
 		t.noting(m)
+	case Seeking:
+		t.seeking(m)
 	}
 	return t.State, t.effects
 }

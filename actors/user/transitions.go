@@ -47,6 +47,14 @@ func (t *turn) becomeReserving(c Command) {
 	t.phase, t.work = Reserving, &work{command: c}
 }
 
+// becomeSeeking finds out whether the call of a repeated start has ended.
+func (t *turn) becomeSeeking(c Command) {
+	t.from(Idle, OnCall)
+	do, _ := c.Do.(StartAgain)
+	t.phase, t.work = Seeking, &work{command: c}
+	t.emit(Seek{Call: do.Call})
+}
+
 func (t *turn) becomeClaiming(claim messages.Write) {
 	t.from(Reserving)
 	t.commit(Claiming, t.work.command, claim)
@@ -69,7 +77,7 @@ func (t *turn) becomeNoting(c Command, w messages.Write) {
 
 func (t *turn) commit(p Phase, c Command, w messages.Write) {
 	t.phase, t.work = p, &work{command: c, write: &w, since: t.now}
-	t.emit(Commit{Write: w})
+	t.emit(Commit{Write: &w})
 }
 
 func (t *turn) becomeIdle(from Phase) {

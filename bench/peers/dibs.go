@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -40,6 +41,10 @@ func command(profile bool) *exec.Cmd {
 	}
 	return cmd
 }
+
+// admitted is how many starts and ends every shell lets in at a time: all of them.
+// What is compared is how fast they are answered, not who is sent away.
+const admitted = 4096
 
 // buildDibs compiles the program that people run.
 func buildDibs(ctx context.Context, root, dir string, profile bool) (string, error) {
@@ -78,7 +83,8 @@ func openDibs(ctx context.Context, bin, dir, name, url string, digest [32]byte, 
 		return nil, err
 	}
 	s := &shell{}
-	cmd := exec.Command(bin, "serve", "--listen", "127.0.0.1:0", "--data", data, "--log-level", "warn")
+	cmd := exec.Command(bin, "serve", "--listen", "127.0.0.1:0", "--data", data, "--log-level", "warn",
+		"--admission-limit", strconv.Itoa(admitted))
 	for _, kv := range os.Environ() {
 		if !strings.HasPrefix(kv, "DIBS_") {
 			cmd.Env = append(cmd.Env, kv)

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/dibs-calls/dibs/actors"
+	"github.com/dibs-calls/dibs/admission"
 	"github.com/dibs-calls/dibs/auth"
 	"github.com/dibs-calls/dibs/live"
 	"github.com/dibs-calls/dibs/messages"
@@ -48,6 +49,7 @@ type node struct {
 	model     *live.Model
 	engine    *actors.System
 	cluster   *cluster // nil: all actors live in this process
+	admission *admission.Limiter
 	server    *httpapi.Server
 	rpc       *natsapi.Service  // nil: requests over NATS are not answered
 	ingester  *natsapi.Ingester // nil: call events of other services are not taken
@@ -92,6 +94,10 @@ func (n *node) open(ctx context.Context) (err error) {
 	if err := n.joinCluster(); err != nil {
 		return err
 	}
+	n.admission = admission.New(admission.Options{Fixed: n.cfg.AdmissionLimit})
+	if err := n.admission.Register(n.registry); err != nil {
+		return err
+	}
 	if n.server, err = n.newServer(); err != nil {
 		return err
 	}
@@ -104,8 +110,7 @@ func (n *node) open(ctx context.Context) (err error) {
 	ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	n.publisher.Start()
 	n.background.Go(func() { n.model.Run(ctx) })
-	n.background.Go(func() { prune(ctx, n.store, n.log) })
-	n.background.Go(func() { pruneReports(ctx, n.store, n.cfg.NATS.Ingest.Remember, n.log) })
+	newUpkeep(n.store, n.cfg.NATS.Ingest.Remember, time.Duration(n.cfg.Retain), n.registry, n.log).start(ctx, n.background.Go)
 	return nil
 }
 
@@ -159,7 +164,7 @@ func (n *node) newServer() (*httpapi.Server, error) {
 	api, err := httpapi.New(httpapi.Config{
 		Calls: n.engine, Store: telling{n.store, n.engine, n.model}, Statuses: patient{n.model}, Live: n.model,
 		Passwords: passwords, Metrics: n.registry, Log: n.log,
-		Ready: n.ready, Reachable: n.engine.Reachable,
+		Ready: n.ready, Reachable: n.engine.Reachable, Admission: n.admission,
 		Region: n.cfg.DefaultRegion, BehindProxy: n.cfg.BehindProxy,
 	})
 	if err != nil {
@@ -175,7 +180,7 @@ func (n *node) answerNATS() (err error) {
 	}
 	n.rpc, err = n.bus.NewService(natsapi.ServiceConfig{
 		Calls: n.engine, People: n.store, Directory: n.store, InProgress: n.store, Reachable: n.engine.Reachable, Version: release(),
-		RateLimit: n.cfg.NATS.RPCRate,
+		RateLimit: n.cfg.NATS.RPCRate, Admission: n.admission,
 	})
 	if err != nil {
 		return err
@@ -323,31 +328,4 @@ func (t telling) DeleteClient(ctx context.Context, id messages.ClientID, audit m
 		t.engine.ForgetClient(id)
 	}
 	return err
-}
-
-const (
-	pruneEvery = time.Minute
-	pruneLimit = 5000 // rows of a kind a transaction, so that nobody waits for it
-)
-
-// prune forgets what has passed its time, a little at a time, until ctx ends.
-func prune(ctx context.Context, store persistence.Upkeep, log *slog.Logger) {
-	ticker := time.NewTicker(pruneEvery)
-	defer ticker.Stop()
-	for {
-		for {
-			n, err := store.Prune(ctx, pruneLimit)
-			if err != nil && ctx.Err() == nil {
-				log.Warn("old keys and sessions could not be forgotten; trying again later", "cause", err)
-			}
-			if err != nil || n < pruneLimit {
-				break
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -100,9 +101,11 @@ func (c *clusterConfig) copies() int {
 	return 1
 }
 
-// apply makes the NATS server inside the process one of several.
+// apply makes the NATS server inside the process one of several. The only one needs no
+// others to find.
 func (c *clusterConfig) apply(bus *natsapi.Config) {
-	if !c.On || c.Listen == "" {
+	others := slices.ContainsFunc(c.Peers, func(peer string) bool { return peer != c.Listen })
+	if !c.On || c.Listen == "" || !others {
 		return
 	}
 	bus.Embedded.Routes = natsapi.RoutesConfig{Name: c.Name, Listen: c.Listen, Peers: c.Peers, Token: c.Token}

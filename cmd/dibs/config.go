@@ -29,7 +29,9 @@ type serveConfig struct {
 	AdminEmail      string // of the administrator made at the first start
 	LogLevel        slog.Level
 	LogFormat       string // text or json
+	Retain          age    // how long finished calls and their logs are kept
 	ShutdownTimeout time.Duration
+	AdmissionLimit  int // commands in flight; 0: as many as are answered in good time
 }
 
 func (cfg *serveConfig) bind(flags *pflag.FlagSet) {
@@ -42,8 +44,10 @@ func (cfg *serveConfig) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&cfg.AdminEmail, "admin-email", "admin@dibs.local", "administrator made at the first start with nobody in the store")
 	flags.TextVar(&cfg.LogLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	flags.StringVar(&cfg.LogFormat, "log-format", "text", "text or json")
+	flags.Var(&cfg.Retain, "retain", "how long finished calls and their logs are kept, as in 365d or 8760h; 0: for ever")
 	cfg.NATS.bind(flags)
 	cfg.Cluster.bind(flags)
+	flags.IntVar(&cfg.AdmissionLimit, "admission-limit", 0, "starts and ends at a time, before more starts are refused; 0: as many as are answered in good time")
 	flags.DurationVar(&cfg.ShutdownTimeout, "shutdown-timeout", 10*time.Second, "how long a stop may take")
 }
 
@@ -61,12 +65,17 @@ func (cfg *serveConfig) check() error {
 		return usagef("--tls-cert and --tls-key belong together: give both or neither")
 	case cfg.LogFormat != "text" && cfg.LogFormat != "json":
 		return usagef("--log-format %q: give text or json", cfg.LogFormat)
+	case cfg.AdmissionLimit < 0:
+		return usagef("--admission-limit %d: give a number above zero, or 0 to let it follow how long requests take", cfg.AdmissionLimit)
 	case cfg.ShutdownTimeout <= 0:
 		return usagef("--shutdown-timeout %s: give a time above zero, as in 10s", cfg.ShutdownTimeout)
 	case !phone.ValidRegion(cfg.DefaultRegion):
 		return usagef("--default-region %q is not a region: give two capital letters, as in US or GB", cfg.DefaultRegion)
 	}
 	if err := cfg.NATS.check(); err != nil {
+		return err
+	}
+	if err := cfg.checkRetain(); err != nil {
 		return err
 	}
 	if err := cfg.Cluster.check(cfg); err != nil {

@@ -1,13 +1,10 @@
 package main
 
 import (
-	"context"
-	"log/slog"
 	"time"
 
 	"github.com/spf13/pflag"
 
-	"github.com/dibs-calls/dibs/persistence"
 	"github.com/dibs-calls/dibs/transport/natsapi"
 )
 
@@ -54,28 +51,4 @@ func (n *node) takeReports() (err error) {
 	}
 	n.ingester.Start()
 	return nil
-}
-
-// pruneReports forgets which events were reported longer than age ago, a little
-// at a time, until ctx ends. What waits in a stream meanwhile does no harm: no
-// start is taken that is older.
-func pruneReports(ctx context.Context, store persistence.Reports, age time.Duration, log *slog.Logger) {
-	ticker := time.NewTicker(pruneEvery)
-	defer ticker.Stop()
-	for {
-		for {
-			n, err := store.PruneReports(ctx, age+rememberMore, pruneLimit)
-			if err != nil && ctx.Err() == nil {
-				log.Warn("old call events could not be forgotten; trying again later", "cause", err)
-			}
-			if err != nil || n < pruneLimit {
-				break
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
 }

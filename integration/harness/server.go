@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"testing"
 	"time"
 )
@@ -76,7 +77,12 @@ func (d Dibs) MustRun(tb testing.TB, args ...string) string {
 	return p.Stdout()
 }
 
-// FreeAddr returns a loopback address that nobody listens on.
+// givenPorts are those that [FreeAddr] has given out: the ports are the machine's, so
+// the tests of a process have them in common.
+var givenPorts sync.Map //nolint:gochecknoglobals // as above
+
+// FreeAddr returns a loopback address that nobody listens on, and that no other test
+// of this process was given before.
 func FreeAddr(tb testing.TB) string {
 	tb.Helper()
 	for range 1000 {
@@ -84,6 +90,10 @@ func FreeAddr(tb testing.TB) string {
 		// gets it by chance before the program that it is for.
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(8_000)))
 		if err != nil {
+			continue
+		}
+		if _, given := givenPorts.LoadOrStore(l.Addr().String(), true); given {
+			_ = l.Close() // nobody was told of it
 			continue
 		}
 		if err := l.Close(); err != nil {

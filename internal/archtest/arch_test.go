@@ -105,6 +105,11 @@ func TestRulesHaveTeeth(t *testing.T) {
 			good: "./transport/natsapi: ./live\n./actors: ./messages",
 		},
 		{
+			rule: "admission imports nothing of the project",
+			bad:  "./admission: ./messages", chain: "messages",
+			good: "./admission: ./admission/limit sync/atomic",
+		},
+		{
 			rule: "placement imports nothing of the project and side-effect-free standard library only",
 			bad:  "./placement: sync", chain: "placement → sync",
 			good: "./placement: time slices hash/fnv\n./placement/membership: ./placement sync",

@@ -31,7 +31,7 @@ func rules() []rule {
 }
 
 // pure is where the state machines live.
-func pure() patterns { return patterns{"./actors/user", "./actors/client"} }
+func pure() patterns { return patterns{"./actors/user", "./actors/client", "./admission/limit"} }
 
 // sideEffectFree is the standard library that a pure package may use. It may
 // use time for its types alone; see impurities.
@@ -85,6 +85,13 @@ func layerRules() []rule {
 			reason: "it is told what was committed, and reads it through an interface of its own; " +
 				"what it shows must never depend on who told it, nor decide anything. " +
 				"Its benchmarks go through the handler that people ask, and so its tests are free",
+		},
+		{
+			name: "admission imports nothing of the project",
+			from: patterns{"./admission/..."},
+			to:   patterns{"./..."}, allow: patterns{"./admission/..."}, tests: true,
+			reason: "all ways into the process share it, so it can belong to none; " +
+				"and what is admitted must not depend on what it is about",
 		},
 		{
 			name: "placement imports nothing of the project and side-effect-free standard library only",

@@ -85,7 +85,7 @@ func (b *bench) wantToldOnce(t *testing.T, begun, ended messages.Outcome) {
 	if err != nil || kept != 1 {
 		t.Errorf("%v; the call stands %d times in the history", err, kept)
 	}
-	rows, err := b.store.OutboxRows(t.Context(), 1000)
+	rows, err := b.store.OutboxRows(t.Context(), nil, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,9 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/google/uuid"
@@ -38,62 +36,6 @@ func eachClient(rows pgx.Rows, f func(messages.Client) error) error {
 	var r clientRow
 	_, err := pgx.ForEachRow(rows, r.targets(), func() error { return f(r.client()) })
 	return err
-}
-
-// searched narrows to the clients that match $1 or $2, patterns of LIKE.
-const searched = `FROM clients WHERE search LIKE lower($1) OR search LIKE $2`
-
-// ListClients implements [persistence.Clients].
-func (s *Store) ListClients(ctx context.Context, q messages.ClientQuery) ([]messages.Client, int, error) {
-	from, args := `FROM clients`, []any(nil)
-	if term := strings.TrimSpace(q.Search); term != "" {
-		pattern := "%" + escapeLike(term) + "%"
-		digits := pattern
-		if d := phoneDigits(term); d != "" {
-			digits = "%" + d + "%"
-		}
-		from, args = searched, []any{pattern, digits}
-	}
-	var total int
-	page := []messages.Client{}
-	b := &pgx.Batch{}
-	b.Queue(`SELECT count(*) `+from, args...).QueryRow(func(row pgx.Row) error { return row.Scan(&total) })
-	order := ` ORDER BY name, id LIMIT $3 OFFSET $4`
-	if args == nil {
-		order = ` ORDER BY name, id LIMIT $1 OFFSET $2`
-	}
-	args = append(args, q.Limit, offset(q.Page, q.Limit))
-	b.Queue(`SELECT `+clientColumns+` `+from+order, args...).Query(func(rows pgx.Rows) error {
-		return eachClient(rows, func(c messages.Client) error {
-			page = append(page, c)
-			return nil
-		})
-	})
-	if err := s.lists.SendBatch(ctx, b).Close(); err != nil {
-		return nil, 0, wrap(s.broken(err))
-	}
-	return page, total, nil
-}
-
-func offset(page, limit int) int64 { return int64(max(page, 1)-1) * int64(limit) }
-
-func escapeLike(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
-}
-
-// phoneDigits is the digits of a search that looks like a phone number, or "".
-func phoneDigits(s string) string {
-	var digits strings.Builder
-	for _, r := range s {
-		switch {
-		case r >= '0' && r <= '9':
-			digits.WriteRune(r)
-		case unicode.IsSpace(r) || strings.ContainsRune("+-()./", r):
-		default:
-			return ""
-		}
-	}
-	return digits.String()
 }
 
 // ClientByID implements [persistence.Clients].

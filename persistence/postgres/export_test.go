@@ -48,11 +48,14 @@ func (s *Store) OnEngine(ctx context.Context, f func(*pgx.Conn) error) error {
 	return s.engine.AcquireFunc(ctx, func(c *pgxpool.Conn) error { return f(c.Conn()) })
 }
 
+// PruneCalls is a piece of the walk through calls.
+const PruneCalls = pruneCalls
+
 // Statements are those that batches are written with.
 func Statements() map[string]string {
 	return map[string]string{
 		"claim": claim, "correct": correct, "begin": begin, "beginAtOnce": beginAtOnce,
-		"release": release, "end": end, "endAtOnce": endAtOnce, "stillRunning": stillRunning, "renew": renew,
+		"release": release, "end": end, "endKnown": endKnown, "endAtOnce": endAtOnce, "stillRunning": stillRunning, "renew": renew,
 		"found": found, "kept": kept, "present": present,
 		"insertKeys": insertKeys, "selectKeys": selectKeys, "updateKeys": updateKeys,
 		"held by user": heldClaims + `WHERE c.user_id = ANY ($1)`, "held by client": heldClaims + `WHERE c.client_id = ANY ($1)`,

@@ -13,7 +13,7 @@ import (
 // A batch is at most these round trips: the keys (only if writes carry one); the
 // reports (likewise, and once more if some are refused); releases, renewals,
 // claims and what is to be known about logs; who stands in the way of refused
-// claims (only if some are); then the history, events, logs, audit, answers and
+// claims (only if some are); then events, logs, audit, answers and
 // the commit together.
 //
 // A text that Postgres cannot hold fails the batch with
@@ -42,6 +42,7 @@ func (s *Store) Commit(ctx context.Context, writes []messages.Write) ([]messages
 
 // write carries a batch out, swiftly if it can be (see swift.go).
 func (s *Store) write(ctx context.Context, writes []messages.Write) ([]messages.Outcome, error) {
+	defer s.writing.enter()() // before it is asked whether this server is undisturbed
 	if s.careful.Add(-1) < 0 {
 		s.careful.Store(0) // may undo what another journal has just set: no harm
 		if plainAndFew(writes) && s.undisturbed() {
@@ -110,7 +111,6 @@ func (b *batch) apply(ctx context.Context) error {
 		if err := b.expectAll(); err != nil {
 			return err
 		}
-		b.queueKept()
 	}
 	b.settleReleases()
 	if err := b.settleClaims(ctx); err != nil {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/dibs-calls/dibs/messages"
@@ -21,15 +22,77 @@ const sessionLabel = "dibs-node:"
 
 // enlisted is the node whose sessions a store makes.
 type enlisted struct {
-	id    string
-	valid func() bool
+	id           string
+	valid, alone func() bool
 }
 
 // Enlist names the sessions on which this process writes from now on after a node.
-// Nothing is written unless valid says so, with the session in hand.
-func (s *Store) Enlist(id string, valid func() bool) {
-	s.node.Store(&enlisted{id: id, valid: valid})
+// Nothing is written unless valid says so, with the session in hand. While alone says so
+// no other node keeps actors, nor has any under way: then calls are written as by a
+// server that has the database for itself. Before another one begins, Settle is called.
+func (s *Store) Enlist(id string, valid, alone func() bool) {
+	s.node.Store(&enlisted{id: id, valid: valid, alone: alone})
 	s.engine.Reset()
+}
+
+// Settle returns when everything is over that was begun before it was called, whatever
+// became of it. From then on another node may write, if alone does not say otherwise.
+func (s *Store) Settle(ctx context.Context) error {
+	select {
+	case <-s.writing.begun():
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := s.settled(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+// writing counts batches that are being written. The zero value is ready.
+type writing struct {
+	mu   sync.Mutex
+	now  *sync.WaitGroup // those since begun was last called
+	over <-chan struct{} // closed when those before are over; nil: there were none
+}
+
+// enter counts one until leave is called.
+func (w *writing) enter() (leave func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.now == nil {
+		w.now = &sync.WaitGroup{}
+	}
+	w.now.Add(1)
+	return w.now.Done
+}
+
+// begun is closed when those are over that were counted before.
+func (w *writing) begun() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	last, earlier := w.now, w.over
+	over := make(chan struct{})
+	w.now, w.over = nil, over
+	go func() {
+		if last != nil {
+			last.Wait()
+		}
+		if earlier != nil {
+			<-earlier
+		}
+		close(over)
+	}()
+	return over
 }
 
 // Outlive ends the sessions of all nodes but live, and returns when they are over.

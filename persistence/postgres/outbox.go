@@ -34,10 +34,13 @@ func (b *batch) queueEvents() {
 }
 
 // OutboxRows implements [persistence.Outbox].
-func (s *Store) OutboxRows(ctx context.Context, limit int) ([]messages.OutboxRow, error) {
+func (s *Store) OutboxRows(ctx context.Context, except []int64, limit int) ([]messages.OutboxRow, error) {
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
-	rows, err := s.engine.Query(ctx, `SELECT id, events FROM outbox ORDER BY id LIMIT $1`, limit)
+	if except == nil {
+		except = []int64{} // nothing differs from all of NULL
+	}
+	rows, err := s.engine.Query(ctx, `SELECT id, events FROM outbox WHERE id <> ALL ($1) ORDER BY id LIMIT $2`, except, limit)
 	if err != nil {
 		return nil, wrap(s.broken(err))
 	}

@@ -144,6 +144,33 @@ func (x *tx) setDisabled(ctx context.Context, id messages.UserID, disabled bool,
 	return nil
 }
 
+// ActiveUsers implements [persistence.People].
+func (s *Store) ActiveUsers(ctx context.Context) ([]messages.User, error) {
+	rows, err := s.lists.Query(ctx, `SELECT id, first_name, last_name, email, role FROM accounts WHERE NOT disabled`)
+	if err != nil {
+		return nil, wrap(s.broken(err))
+	}
+	var all []messages.User
+	var u messages.User
+	var role string
+	_, err = pgx.ForEachRow(rows, []any{raw(&u.ID.UUID), &u.FirstName, &u.LastName, &u.Email, &role}, func() error {
+		u.Role = knownRole(role)
+		all = append(all, u)
+		return nil
+	})
+	return all, wrap(s.broken(err))
+}
+
+// knownRole is the role of which there is one string for all who have it.
+func knownRole(role string) messages.Role {
+	for _, known := range []messages.Role{messages.RoleUser, messages.RoleAdmin} {
+		if role == string(known) {
+			return known
+		}
+	}
+	return messages.Role(role)
+}
+
 const userStatuses = `
 SELECT a.id, a.first_name, a.last_name, a.email, a.role, c.client_id, c.started_at,
        k.id IS NOT NULL, coalesce(k.name, ''), coalesce(k.phone, ''), coalesce(k.email, '')

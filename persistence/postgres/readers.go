@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dibs-calls/dibs/messages"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 )
@@ -66,6 +67,30 @@ func (s *Store) Expired(ctx context.Context, limit int) ([]messages.HeldClaim, e
 // start would pay for.
 func (s *Store) StartedBefore(ctx context.Context, age time.Duration, limit int) ([]messages.HeldClaim, error) {
 	return s.held(ctx, `WHERE c.started_at < statement_timestamp() - $1::interval ORDER BY c.started_at LIMIT $2`, age, limit)
+}
+
+// EndedCalls implements [persistence.ClaimReader].
+func (s *Store) EndedCalls(ctx context.Context, calls []messages.CallID) ([]messages.Call, error) {
+	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+	if err := s.settled(ctx); err != nil {
+		return nil, err
+	}
+	ids := uuidsOf(calls, func(c messages.CallID) uuid.UUID { return c.UUID })
+	rows, err := s.engine.Query(ctx, `SELECT id, client_id, user_id, token, started_at FROM calls WHERE id = ANY ($1)`, ids)
+	if err != nil {
+		return nil, wrap(s.broken(err))
+	}
+	var found []messages.Call
+	var c messages.Call
+	targets := []any{raw(&c.ID.UUID), raw(&c.ClientID.UUID), raw(&c.UserID.UUID), &c.Token, &c.StartedAt}
+	_, err = pgx.ForEachRow(rows, targets, func() error {
+		ended := c
+		ended.StartedAt = c.StartedAt.UTC()
+		found = append(found, ended)
+		return nil
+	})
+	return found, wrap(s.broken(err))
 }
 
 // ExistingClients implements [persistence.ClaimReader].

@@ -55,6 +55,7 @@ type Store struct {
 	pending   unresolved
 	place     *place
 	node      atomic.Pointer[enlisted] // nil: not a node of a cluster
+	writing   writing                  // see Settle
 	ofCluster bool                     // see Occupy; set before it
 	leave     func()                   // ends Occupy; nil: not occupied
 	careful   atomic.Int32             // how many batches are still to be written carefully
@@ -123,6 +124,7 @@ func connect(ctx context.Context, cfg Config) (*Store, error) {
 // is sooner than the tries of the others run out.
 func engineSettings(params map[string]string) {
 	params["plan_cache_mode"] = "force_generic_plan"
+	params["jit"] = "off" // compiling takes longer than any statement here
 	params["enable_seqscan"] = "off"
 	params["enable_hashjoin"] = "off"
 	params["enable_mergejoin"] = "off"
@@ -132,6 +134,7 @@ func engineSettings(params map[string]string) {
 
 func listSettings(params map[string]string) {
 	params["plan_cache_mode"] = "force_custom_plan"
+	params["jit"] = "off"
 }
 
 func newPool(

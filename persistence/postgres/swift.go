@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -48,14 +49,58 @@ func (b *batch) canBeSwift() bool {
 	return true
 }
 
-// end takes the calls of users out of claims. The outer joins fix the order in
-// which the tables are read.
-const end = `
-WITH gone AS (
-    DELETE FROM claims WHERE user_id = ANY ($1::uuid[]) RETURNING ` + callColumns + `
-)
-SELECT greatest(c.started_at, statement_timestamp()), ` + callColumnsOfC + `, ` + whoColumns + `
+// end takes the calls of users out of claims and keeps them in the history. What
+// is said of them is mostly the same: a reason, and no more. So that is one
+// parameter, and what is said of others a second one, null if there are none: JSON
+// by the id of the call, because a join with arrays is what a stale plan could turn
+// round. The outer joins fix the order in which the tables are read.
+const (
+	end = goneAndKept + `
+SELECT c.ended_at, ` + callColumnsOfC + `, ` + whoColumns + `
 FROM gone c ` + whoLookups
+	// endKnown is end where the writes say who the calls are between.
+	endKnown = goneAndKept + `
+SELECT ended_at, ` + callColumns + ` FROM gone`
+
+	goneAndKept = `
+WITH gone AS (
+    DELETE FROM claims WHERE user_id = ANY ($1::uuid[])
+    RETURNING ` + callColumns + `, greatest(started_at, statement_timestamp()) AS ended_at
+), kept AS (
+    INSERT INTO calls (id, client_id, user_id, token, reason, disposition, notes, started_at, ended_at)
+    SELECT call_id, client_id, user_id, token,
+           CASE WHEN $3::jsonb IS NULL THEN $2 ELSE coalesce($3 -> call_id::text ->> 0, $2) END,
+           CASE WHEN $3::jsonb IS NULL THEN '' ELSE coalesce($3 -> call_id::text ->> 1, '') END,
+           CASE WHEN $3::jsonb IS NULL THEN '' ELSE coalesce($3 -> call_id::text ->> 2, '') END,
+           started_at, ended_at
+    FROM gone
+)`
+)
+
+// said is what the releases of a batch say of their calls, as end takes it. The
+// first one's reason is taken to be that of most.
+func (b *batch) said() (reason string, others []byte) {
+	reason = string(b.writes[b.releases[0]].Reason)
+	var rest map[string][3]string
+	for _, i := range b.releases {
+		w := &b.writes[i]
+		if string(w.Reason) == reason && w.Disposition == "" && w.Notes == "" {
+			continue
+		}
+		if rest == nil {
+			rest = make(map[string][3]string, len(b.releases))
+		}
+		rest[w.Call.String()] = [...]string{string(w.Reason), w.Disposition, w.Notes}
+	}
+	if rest == nil {
+		return reason, nil
+	}
+	others, err := json.Marshal(rest)
+	if err != nil {
+		panic("texts are always JSON: " + err.Error())
+	}
+	return reason, others
+}
 
 // queueEnds ends calls, whichever their users are on, and holds them to the
 // releases when they come back.
@@ -65,18 +110,32 @@ func (b *batch) queueEnds(q *pgx.Batch) {
 	}
 	users := make(uuids, len(b.releases))
 	byUser := make(map[messages.UserID]int, len(b.releases))
+	sql, known := endKnown, true
 	for n, i := range b.releases {
-		users[n] = pgUUID(b.writes[i].User.UUID)
-		byUser[b.writes[i].User] = i
+		w := &b.writes[i]
+		users[n] = pgUUID(w.User.UUID)
+		byUser[w.User] = i
+		if w.Started == nil || w.Started.Call.ID != w.Call {
+			sql, known = end, false
+		}
 	}
-	q.Queue(end, users).Query(func(rows pgx.Rows) error {
+	reason, others := b.said()
+	q.Queue(sql, users, reason, others).Query(func(rows pgx.Rows) error {
 		var at time.Time
 		var r liveRow
-		_, err := pgx.ForEachRow(rows, append([]any{&at}, r.targets()...), func() error {
+		targets := append([]any{&at}, r.targets()...)
+		if known {
+			targets = append([]any{&at}, callTargets(&r.Call)...)
+		}
+		_, err := pgx.ForEachRow(rows, targets, func() error {
 			l := r.live()
 			i := byUser[l.Call.UserID]
-			if w := &b.writes[i]; w.Call != l.Call.ID || w.Token != l.Call.Token || w.Client != l.Call.ClientID {
+			w := &b.writes[i]
+			if w.Call != l.Call.ID || w.Token != l.Call.Token || w.Client != l.Call.ClientID {
 				return errSurprise
+			}
+			if known {
+				l.User, l.Client = w.Started.User, w.Started.Client
 			}
 			b.ended(i, l, at)
 			return nil
@@ -87,7 +146,7 @@ func (b *batch) queueEnds(q *pgx.Batch) {
 
 // begin inserts claims without asking what stands in their way. A user or client
 // who does not exist makes it fail. The token counts on from the client's last
-// finished call, and from the call of it that this transaction has just ended.
+// finished call, which may be one that this transaction has just ended.
 const begin = newClaims + `
 SELECT ` + newColumns + ` FROM new`
 
@@ -96,11 +155,11 @@ WITH new AS (
     SELECT c.ord, c.user_id, c.client_id, c.call_id, c.lease,
            greatest(statement_timestamp(), last.ended_at) AS started_at,
            greatest(statement_timestamp(), last.ended_at) + c.lease AS lease_expires_at,
-           1 + greatest(c.ended, last.token) AS token,
+           1 + coalesce(last.token, 0) AS token,
            NOT a.disabled AND k.id IS NOT NULL AS known,
            a.first_name, a.last_name, a.email, a.role, k.name, k.phone, k.email AS client_email
-    FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::uuid[], $5::interval[], $6::bigint[])
-             AS c (ord, user_id, client_id, call_id, lease, ended)` + whoLookups + `
+    FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::uuid[], $5::interval[])
+             AS c (ord, user_id, client_id, call_id, lease)` + whoLookups + `
     LEFT JOIN LATERAL (SELECT token, ended_at FROM calls WHERE calls.client_id = c.client_id ORDER BY token DESC LIMIT 1) last ON true
 ), made AS (
     INSERT INTO claims (user_id, client_id, call_id, started_at, lease_expires_at, lease, token)
@@ -115,17 +174,12 @@ func (b *batch) queueBegins(q *pgx.Batch, sql string) {
 	if len(b.claims) == 0 {
 		return
 	}
-	ended := make(map[messages.ClientID]int64, len(b.releases)) // tokens
-	for _, i := range b.releases {
-		w := &b.writes[i]
-		ended[w.Client] = max(ended[w.Client], w.Token)
-	}
 	users, clients, calls, leases := b.claimArrays(b.claims)
-	ords, tokens := make([]int32, len(b.claims)), make([]int64, len(b.claims))
+	ords := make([]int32, len(b.claims))
 	for n, i := range b.claims {
-		ords[n], tokens[n] = int32(i), ended[b.writes[i].Client]
+		ords[n] = int32(i)
 	}
-	q.Queue(sql, ords, users, clients, calls, leases, tokens).Query(func(rows pgx.Rows) error {
+	q.Queue(sql, ords, users, clients, calls, leases).Query(func(rows pgx.Rows) error {
 		var i int32
 		var r liveRow
 		_, err := pgx.ForEachRow(rows, append([]any{&i}, r.targets()...), func() error {
@@ -139,46 +193,14 @@ func (b *batch) queueBegins(q *pgx.Batch, sql string) {
 	}
 }
 
-// expectAll fails unless everything happened as it was believed to. What was
-// begun did not see what the same transaction had just ended: where the clock was
-// set back between the two, the calls of a client would overlap.
+// expectAll fails unless everything happened as it was believed to. (A claim that was
+// not made has failed its statement.)
 func (b *batch) expectAll() error {
-	ended := make(map[messages.ClientID]time.Time, len(b.releases))
 	for _, i := range b.releases {
 		check, hasLog := b.checks[i]
 		if b.outcomes[i].Kind != messages.OutcomeDone || hasLog && (!check.user || !check.client) {
 			return errSurprise
 		}
-		ended[b.outcomes[i].Call.ClientID] = b.outcomes[i].Event.At
-	}
-	for _, i := range b.claims {
-		if call := b.outcomes[i].Call; call.StartedAt.Before(ended[call.ClientID]) {
-			return errSurprise
-		}
 	}
 	return nil
-}
-
-const keep = `
-INSERT INTO calls (id, client_id, user_id, token, reason, disposition, notes, started_at, ended_at)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::text[],
-                     $8::timestamptz[], $9::timestamptz[])`
-
-// queueKept writes the calls that were ended to the history, together with the
-// commit.
-func (b *batch) queueKept() {
-	n := len(b.releases)
-	if n == 0 {
-		return
-	}
-	ids, clients, users, tokens := make(uuids, n), make(uuids, n), make(uuids, n), make([]int64, n)
-	reasons, dispositions, notes := make([]string, n), make([]string, n), make([]string, n)
-	started, ended := make([]time.Time, n), make([]time.Time, n)
-	for n, i := range b.releases {
-		w, o := &b.writes[i], &b.outcomes[i]
-		ids[n], clients[n], users[n] = pgUUID(o.Call.ID.UUID), pgUUID(o.Call.ClientID.UUID), pgUUID(o.Call.UserID.UUID)
-		tokens[n], started[n], ended[n] = o.Call.Token, o.Call.StartedAt, o.Event.At
-		reasons[n], dispositions[n], notes[n] = string(w.Reason), w.Disposition, w.Notes
-	}
-	b.last.Queue(keep, ids, clients, users, tokens, reasons, dispositions, notes, started, ended)
 }

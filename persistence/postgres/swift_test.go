@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -218,5 +219,40 @@ func TestSwiftTokens(t *testing.T) {
 	}
 	if got := b.claim(t, users[0], clients[0]); got.Token != call.Token+1 || got.StartedAt.Before(ahead.Truncate(time.Millisecond)) {
 		t.Errorf("%+v follows %+v, which ended at %v", got, call, ahead)
+	}
+}
+
+// What ends say of their calls is kept with each, whatever most of a batch say.
+func TestSwiftKeepsWhatIsSaid(t *testing.T) {
+	b := newBench(t, pgtest.URL(t), nil)
+	const calls = 4
+	users, clients := b.people(t, calls), b.clients(t, calls)
+	odd := "\"Zoë\"\\ <b>&amp;\\u0000</b>\n\t🎯 \u2028\x7f"
+	said := [calls][3]string{
+		{"completed", "", ""}, {"log_saved", "SALE", ""}, {"completed", "", "asked for an offer"}, {"force_released", odd, odd},
+	}
+	for _, first := range []int{0, 3} { // whose reason is taken to be that of most
+		ends := make([]messages.Write, calls)
+		for n := range ends {
+			i := (first + n) % calls
+			c := b.claim(t, users[i], clients[i])
+			ends[i] = messages.Write{
+				Kind: messages.WriteRelease, User: c.UserID, Client: c.ClientID, Call: c.ID, Token: c.Token,
+				Reason: messages.EndReason(said[i][0]), Disposition: said[i][1], Notes: said[i][2],
+			}
+		}
+		outcomes, err := b.store.Commit(t.Context(), append(ends[first:], ends[:first]...))
+		if err != nil || b.store.Wary() {
+			t.Fatalf("%v, wary: %v", err, b.store.Wary())
+		}
+		wantKinds(t, outcomes, slices.Repeat([]messages.OutcomeKind{messages.OutcomeDone}, calls)...)
+		for i, w := range ends {
+			var kept [3]string
+			err := b.direct.QueryRow(t.Context(), `SELECT reason, disposition, notes FROM calls WHERE id = $1`, w.Call.UUID).
+				Scan(&kept[0], &kept[1], &kept[2])
+			if err != nil || kept != said[i] {
+				t.Errorf("%v; %q was kept of %q", err, kept, said[i])
+			}
+		}
 	}
 }

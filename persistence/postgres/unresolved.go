@@ -65,11 +65,15 @@ func (u *unresolved) none() bool {
 }
 
 // undisturbed reports whether writes of one client come one after the other, in
-// the order of its journal: this server is alone, by its [occupation], and no
-// transaction of its own may still be in progress unseen. Then no claim can have
-// waited for another transaction, and its token is right as it was counted.
+// the order of its journal: this server is alone, by its [occupation] or as the only
+// node of a cluster that keeps actors, and no transaction of its own may still be in
+// progress unseen. Then no claim can have waited for another transaction, and its token
+// is right as it was counted.
 func (s *Store) undisturbed() bool {
-	_, alone := s.place.get()
+	session, alone := s.place.get()
+	if n := s.node.Load(); n != nil {
+		alone = session.pid != 0 && n.alone()
+	}
 	return alone && s.pending.none()
 }
 

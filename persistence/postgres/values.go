@@ -11,8 +11,23 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// uuids is an array of UUIDs; an invalid one is null.
-type uuids = pgtype.FlatArray[pgtype.UUID]
+// uuids is an array of UUIDs; an invalid one is null. It is what pgx makes of a slice,
+// except that it hands out pointers: a value would be allocated for each.
+type uuids []pgtype.UUID
+
+// Dimensions implements [pgtype.ArrayGetter].
+func (u uuids) Dimensions() []pgtype.ArrayDimension {
+	if u == nil {
+		return nil
+	}
+	return []pgtype.ArrayDimension{{Length: int32(len(u)), LowerBound: 1}}
+}
+
+// Index implements [pgtype.ArrayGetter].
+func (u uuids) Index(i int) any { return &u[i] }
+
+// IndexType implements [pgtype.ArrayGetter].
+func (uuids) IndexType() any { return new(pgtype.UUID) }
 
 func pgUUID(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: true} }
 

@@ -92,7 +92,7 @@ func faultCase(t *testing.T, f faults, code messages.Code, applied bool) {
 
 func outboxRows(t *testing.T, s *Store) []messages.OutboxRow {
 	t.Helper()
-	rows, err := s.OutboxRows(t.Context(), 1_000_000)
+	rows, err := s.OutboxRows(t.Context(), nil, 1_000_000)
 	if err != nil {
 		t.Fatal(err)
 	}

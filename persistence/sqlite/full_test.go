@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 	"testing"
@@ -42,12 +41,7 @@ func limitPages(t *testing.T, s *Store, pages int) {
 	if err := s.writer.close(); err != nil {
 		t.Fatal(err)
 	}
-	db, err := sql.Open("sqlite", dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db.SetMaxOpenConns(1)
-	s.writer.db = db
+	s.writer.dsn = dsn
 }
 
 func bigNote(u messages.UserID, c messages.ClientID) messages.Write {

@@ -15,7 +15,7 @@ func (x *tx) replay(k messages.Key) (messages.Outcome, error) {
 	var digest []byte
 	var answer string
 	found, err := x.get(`
-		select digest, answer from idempotency_keys where caller = ?1 and value = ?2 and created_at > ?3`,
+		select digest, answer from idempotency_keys where caller = ?1 and value = ?2 and +created_at > ?3`, // for the plus see takeOut
 		[]any{k.Caller, k.Value, x.now - keptFor.Microseconds()}, &digest, &answer)
 	if err != nil || !found {
 		return messages.Outcome{}, err

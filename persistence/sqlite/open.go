@@ -44,6 +44,7 @@ type Store struct {
 	readers   *sql.DB
 
 	prepared sync.Map // SQL -> *sql.Stmt, of readers
+	walkRows int      // see there; less in tests
 
 	// open is held shared by every operation and exclusively by Close.
 	open   sync.RWMutex
@@ -57,7 +58,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err := upToDate(ctx, cfg.Path); err != nil {
 		return nil, err
 	}
-	s := &Store{log: cfg.Logger, now: cfg.Now}
+	s := &Store{log: cfg.Logger, now: cfg.Now, walkRows: walkRows}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

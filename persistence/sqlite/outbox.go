@@ -21,9 +21,13 @@ func (x *tx) publish(outcomes []messages.Outcome) error {
 }
 
 // OutboxRows implements [persistence.Outbox].
-func (s *Store) OutboxRows(ctx context.Context, limit int) ([]messages.OutboxRow, error) {
+func (s *Store) OutboxRows(ctx context.Context, except []int64, limit int) ([]messages.OutboxRow, error) {
+	if except == nil {
+		except = []int64{} // nothing is known not to be in a list with NULL in it
+	}
 	var found []messages.OutboxRow
-	err := s.query(ctx, `select seq, events from outbox order by seq limit ?1`, []any{limit}, func(rows *sql.Rows) error {
+	err := s.query(ctx, `
+select seq, events from outbox where seq not in (select value from json_each(?1)) order by seq limit ?2`, []any{list(except), limit}, func(rows *sql.Rows) error {
 		var row messages.OutboxRow
 		var events []byte
 		if err := rows.Scan(&row.ID, &events); err != nil {

@@ -167,6 +167,19 @@ func (x *tx) setDisabled(id messages.UserID, disabled bool, audit messages.Audit
 	return x.audit(&audit)
 }
 
+// ActiveUsers implements [persistence.People].
+func (s *Store) ActiveUsers(ctx context.Context) ([]messages.User, error) {
+	users := []messages.User{}
+	err := s.query(ctx, `select id, email, first_name, last_name, role from accounts where disabled_at is null`, nil,
+		func(rows *sql.Rows) error {
+			var u messages.User
+			err := rows.Scan(&u.ID, &u.Email, &u.FirstName, &u.LastName, &u.Role)
+			users = append(users, u)
+			return err
+		})
+	return users, err
+}
+
 // UserStatuses implements [persistence.People].
 func (s *Store) UserStatuses(ctx context.Context, onCallOnly bool) ([]messages.UserStatus, error) {
 	statuses := []messages.UserStatus{}

@@ -96,6 +96,24 @@ func (s *Store) StartedBefore(ctx context.Context, age time.Duration, limit int)
 	return s.claims(ctx, `c.started_at < ?1 order by c.started_at limit ?2`, s.clock()-age.Microseconds(), limit)
 }
 
+// EndedCalls implements [persistence.ClaimReader].
+func (s *Store) EndedCalls(ctx context.Context, calls []messages.CallID) ([]messages.Call, error) {
+	if err := s.settle(ctx); err != nil {
+		return nil, err
+	}
+	var ended []messages.Call
+	const found = `select id, client_id, user_id, token, started_at from calls where id in (select value from json_each(?1))`
+	err := s.query(ctx, found, []any{list(calls)}, func(rows *sql.Rows) error {
+		var c messages.Call
+		var started int64
+		err := rows.Scan(&c.ID, &c.ClientID, &c.UserID, &c.Token, &started)
+		c.StartedAt = timeOf(started)
+		ended = append(ended, c)
+		return err
+	})
+	return ended, err
+}
+
 // ExistingClients implements [persistence.ClaimReader].
 func (s *Store) ExistingClients(ctx context.Context, clients []messages.ClientID) ([]messages.ClientID, error) {
 	if err := s.settle(ctx); err != nil {

@@ -2,12 +2,13 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
+	"modernc.org/sqlite"
 )
 
 // writer is the connection that writes. Whoever has taken its slot owns all of
@@ -15,11 +16,12 @@ import (
 // short, and a statement that is interrupted in its midst gains nobody
 // anything.
 type writer struct {
-	slot chan struct{} // holds one token while nobody writes
-	db   *sql.DB
-	conn *sql.Conn            // nil: to be made
-	stmt map[string]*sql.Stmt // prepared on conn
-	id   string               // of the row in writers
+	slot   chan struct{} // holds one token while nobody writes
+	driver driver.Driver
+	dsn    string
+	conn   driver.Conn           // nil: to be made
+	stmt   map[string]*statement // prepared on conn
+	id     string                // of the row in writers
 	// batch counts the transactions of this writer. The row in writers has
 	// the number of the last one that was committed.
 	batch int64
@@ -42,14 +44,9 @@ const (
 )
 
 func newWriter(ctx context.Context, path string) (*writer, error) {
-	db, err := sql.Open("sqlite", writerDSN(path))
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(1)
-	w := &writer{slot: make(chan struct{}, 1), db: db, id: uuid.NewString()}
+	w := &writer{slot: make(chan struct{}, 1), driver: &sqlite.Driver{}, dsn: writerDSN(path), id: uuid.NewString()}
 	if err := w.connect(ctx); err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, err
 	}
 	w.slot <- struct{}{}
 	return w, nil
@@ -74,11 +71,14 @@ func (w *writer) connect(ctx context.Context) error {
 	if w.conn != nil {
 		return nil
 	}
-	conn, err := w.db.Conn(ctx)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	conn, err := w.driver.Open(w.dsn)
 	if err != nil {
 		return err
 	}
-	w.conn, w.stmt = conn, make(map[string]*sql.Stmt)
+	w.conn, w.stmt = conn, make(map[string]*statement)
 	return nil
 }
 
@@ -89,7 +89,7 @@ func (w *writer) disconnect() error {
 	}
 	var errs []error
 	for _, stmt := range w.stmt {
-		errs = append(errs, stmt.Close())
+		errs = append(errs, stmt.close())
 	}
 	errs = append(errs, w.conn.Close())
 	w.conn, w.stmt = nil, nil
@@ -97,9 +97,7 @@ func (w *writer) disconnect() error {
 }
 
 // close is called when nobody writes any more.
-func (w *writer) close() error {
-	return errors.Join(w.disconnect(), w.db.Close())
-}
+func (w *writer) close() error { return w.disconnect() }
 
 // begin takes the file's lock. SQLite itself would wait ever longer between
 // two looks and starve beside a process that writes without a rest; so it is
@@ -157,11 +155,11 @@ func (w *writer) failAt(s stage) error {
 }
 
 // prepare returns the statement, made at its first use.
-func (w *writer) prepare(query string) (*sql.Stmt, error) {
+func (w *writer) prepare(query string) (*statement, error) {
 	if stmt := w.stmt[query]; stmt != nil {
 		return stmt, nil
 	}
-	stmt, err := w.conn.PrepareContext(context.Background(), query)
+	stmt, err := prepare(w.conn, query)
 	if err != nil {
 		return nil, err
 	}
@@ -175,11 +173,7 @@ func (w *writer) exec(query string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	r, err := stmt.ExecContext(context.Background(), args...)
-	if err != nil {
-		return 0, err
-	}
-	return r.RowsAffected()
+	return stmt.exec(args)
 }
 
 // get runs a query of at most one row, scans it and reports whether there was
@@ -189,9 +183,5 @@ func (w *writer) get(query string, args []any, dest ...any) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	err = stmt.QueryRowContext(context.Background(), args...).Scan(dest...)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	return err == nil, err
+	return stmt.get(args, dest)
 }

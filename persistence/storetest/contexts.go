@@ -82,7 +82,7 @@ func contextEndedReads(t *testing.T, s persistence.Store) {
 			return err
 		},
 		"OutboxRows": func() error {
-			_, err := s.OutboxRows(ctx, 10)
+			_, err := s.OutboxRows(ctx, nil, 10)
 			return err
 		},
 		"ClearOutbox": func() error { return s.ClearOutbox(ctx, []int64{1}) },

@@ -12,6 +12,7 @@ func eventPromises() []promise {
 		{"I7: the start of a call tells who calls whom", eventOfStart},
 		{"I7: the end of a call tells how it ended, and when", eventOfEnd},
 		{"I7: an end tells what its user and client are called by then", eventOfChanged},
+		{"I7: an end that brings the event of its start may tell what that one told", eventOfKnown},
 		{"I7: a claim that was in progress before starts nothing", eventOfVeryCall},
 		{"I7: what is refused, renewed or noted starts and ends nothing", eventOfNothing},
 		{"I7, I8: a replay starts and ends nothing", eventOfReplay},
@@ -75,6 +76,35 @@ func eventOfChanged(t *testing.T, s persistence.Store) {
 	wantKind(t, o, messages.OutcomeDone)
 	wantEqual(t, "user", o.Event.User, u)
 	wantEqual(t, "client", o.Event.Client, summaryOf(c))
+}
+
+func eventOfKnown(t *testing.T, s persistence.Store) {
+	const calls = 12
+	users, clients := addUsers(t, s, calls), addClients(t, s, calls)
+	claims, ends := make([]messages.Write, calls), make([]messages.Write, calls)
+	for i := range claims {
+		claims[i] = claimOf(users[i], clients[i])
+	}
+	started := commit(t, s, claims...)
+	for _, known := range []int{calls, calls - 1} { // of all; of all but one
+		for i, o := range started {
+			wantKind(t, o, messages.OutcomeDone)
+			ends[i] = releaseOf(o.Call)
+			ends[i].Started = o.Event
+			if i >= known {
+				ends[i].Started = started[0].Event // of another call
+			}
+		}
+		for i, o := range commit(t, s, ends...) {
+			wantKind(t, o, messages.OutcomeDone)
+			wantEqual(t, "event", o.Event, &messages.Event{
+				ID: messages.EventID(o.Call.ID, messages.EventCallEnded), Type: messages.EventCallEnded, At: o.Event.At,
+				Call: started[i].Call, User: users[i], Client: summaryOf(clients[i]), Reason: messages.ReasonCompleted,
+			})
+			claims[i] = claimOf(users[i], clients[i])
+		}
+		started = commit(t, s, claims...)
+	}
 }
 
 // wantNoEvent fails if what is committed again tells anything.

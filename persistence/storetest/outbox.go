@@ -19,6 +19,7 @@ func outboxPromises() []promise {
 		{"I7: the events of a thousand writes are read as they were", outboxLarge},
 		{"Rows come in the order of their ids, at most limit", outboxOrder},
 		{"I7: for one client rows are read in the order of its calls, while many commit", outboxConcurrent},
+		{"Rows that who asks has already are left out, and the others keep their order", outboxExcept},
 		{"ClearOutbox can be repeated, and an id is never given twice", outboxClear},
 		{"OutboxBacklog says how many there are and since when", outboxBacklog},
 	}
@@ -26,7 +27,7 @@ func outboxPromises() []promise {
 
 func outboxRows(t *testing.T, s persistence.Store) []messages.OutboxRow {
 	t.Helper()
-	rows, err := s.OutboxRows(t.Context(), 1_000_000)
+	rows, err := s.OutboxRows(t.Context(), nil, 1_000_000)
 	noError(t, err)
 	return rows
 }
@@ -162,7 +163,7 @@ func outboxOrder(t *testing.T, s persistence.Store) {
 		want = append(want, start(t, s, users[i], clients[i]).ID)
 	}
 	for limit := 1; limit <= 5; limit++ {
-		rows, err := s.OutboxRows(t.Context(), limit)
+		rows, err := s.OutboxRows(t.Context(), nil, limit)
 		noError(t, err)
 		var got []messages.CallID
 		for i, row := range rows {
@@ -173,6 +174,32 @@ func outboxOrder(t *testing.T, s persistence.Store) {
 		}
 		wantEqual(t, "calls", got, want[:min(limit, len(want))])
 	}
+}
+
+func outboxExcept(t *testing.T, s persistence.Store) {
+	users, clients := addUsers(t, s, 5), addClients(t, s, 5)
+	for i := range users {
+		start(t, s, users[i], clients[i])
+	}
+	all := outboxRows(t, s)
+	ids := rowIDs(all)
+	for _, c := range []struct {
+		except, want []int64
+		limit        int
+	}{
+		{nil, ids, 5},
+		{[]int64{}, ids, 5},
+		{ids[:2], ids[2:], 5},
+		{ids[1:3], []int64{ids[0], ids[3]}, 2}, // they do not count towards the limit
+		{[]int64{ids[4], ids[0]}, ids[1:4], 5}, // in any order
+		{[]int64{ids[4] + 1, -1}, ids, 5},      // that is not there
+		{ids, []int64{}, 5},
+	} {
+		rows, err := s.OutboxRows(t.Context(), c.except, c.limit)
+		noError(t, err)
+		wantEqual(t, "rows", rowIDs(rows), c.want)
+	}
+	clearOutbox(t, s)
 }
 
 // outboxConcurrent publishes while others commit: every look takes what is
@@ -237,7 +264,7 @@ func publishUntil(t *testing.T, s persistence.Store, over <-chan struct{}) (publ
 			last = true
 		default:
 		}
-		rows, err := s.OutboxRows(t.Context(), 5)
+		rows, err := s.OutboxRows(t.Context(), nil, 5)
 		if err == nil {
 			err = s.ClearOutbox(t.Context(), rowIDs(rows))
 		}

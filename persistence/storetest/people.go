@@ -236,6 +236,9 @@ func peopleStatusDisabled(t *testing.T, s persistence.Store) {
 		start(t, s, u, clients[i])
 	}
 	noError(t, s.DisableUser(t.Context(), users[0].ID, newAudit("user.disabled")))
+	active, err := s.ActiveUsers(t.Context())
+	noError(t, err)
+	wantEqual(t, "active users", active, users[1:])
 	for _, onCallOnly := range []bool{false, true} {
 		statuses, err := s.UserStatuses(t.Context(), onCallOnly)
 		noError(t, err)

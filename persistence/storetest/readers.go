@@ -16,6 +16,7 @@ func readerPromises() []promise {
 		{"ClaimsOfUsers returns the claims of those on a call", readClaimsOfUsers},
 		{"ClaimsOfClients returns the claims of those being called", readClaimsOfClients},
 		{"CallsInProgress returns every call with its user and its client", readCallsInProgress},
+		{"EndedCalls returns those that have ended", readEndedCalls},
 		{"ExistingClients returns those that exist", readExistingClients},
 		{"Expired returns lapsed leases, the longest overdue first", readExpired},
 		{"StartedBefore returns old calls, the oldest first", readStartedBefore},
@@ -90,6 +91,22 @@ func readCallsInProgress(t *testing.T, s persistence.Store) {
 
 func summaryOf(c messages.Client) messages.ClientSummary {
 	return messages.ClientSummary{ID: c.ID, Name: c.Name, Phone: c.Phone, Email: c.Email}
+}
+
+func readEndedCalls(t *testing.T, s persistence.Store) {
+	users, clients := addUsers(t, s, 2), addClients(t, s, 2)
+	first := start(t, s, users[0], clients[0])
+	end(t, s, first)
+	on, second := start(t, s, users[0], clients[0]), start(t, s, users[1], clients[1])
+	end(t, s, second)
+	got, err := s.EndedCalls(t.Context(), []messages.CallID{on.ID, second.ID, newCallID(), first.ID, first.ID})
+	noError(t, err)
+	slices.SortFunc(got, func(a, b messages.Call) int { return a.StartedAt.Compare(b.StartedAt) })
+	first.LeaseExpiresAt, second.LeaseExpiresAt = time.Time{}, time.Time{}
+	wantEqual(t, "calls", got, []messages.Call{first, second})
+	none, err := s.EndedCalls(t.Context(), nil)
+	noError(t, err)
+	wantEqual(t, "calls of no id", len(none), 0)
 }
 
 func readExistingClients(t *testing.T, s persistence.Store) {

@@ -294,7 +294,7 @@ func reportRefused(t *testing.T, s persistence.Store) {
 // wantInOutbox fails unless the event stands in the outbox once, as it was told.
 func wantInOutbox(t *testing.T, s persistence.Store, e messages.Event) {
 	t.Helper()
-	rows, err := s.OutboxRows(t.Context(), 1<<20)
+	rows, err := s.OutboxRows(t.Context(), nil, 1<<20)
 	noError(t, err)
 	n := 0
 	for _, row := range rows {

@@ -55,6 +55,7 @@ func topics() []topic {
 		{"Logs", true, logPromises()},
 		{"Text", false, textPromises()},
 		{"Upkeep", true, upkeepPromises()},
+		{"Retention", true, retentionPromises()},
 	}
 }
 

@@ -135,11 +135,14 @@ func (n *Node) follow(ctx context.Context) {
 		n.mu.Unlock()
 		return
 	}
-	core := n.core
+	core, acts := n.core, n.core.View()
 	n.publish() // nobody is woken here who does not live here by wants
 	n.mu.Unlock()
 	if n.host.LetGo(ctx) != nil {
 		signal(n.adjust)
+		return
+	}
+	if len(acts) == 1 && !n.settle(ctx) { // others are not told yet that they may begin
 		return
 	}
 	n.mu.Lock()
@@ -152,6 +155,19 @@ func (n *Node) follow(ctx context.Context) {
 	n.publish()
 	n.cfg.Observer.ViewChanged()
 	signal(n.kick)
+}
+
+// settle waits until nothing is being written any more on the strength of being alone. It
+// reports whether that is so; if not, it is tried again.
+func (n *Node) settle(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, endWithin)
+	defer cancel()
+	err := n.cfg.Sessions.Settle(ctx)
+	if err != nil {
+		n.log.Warn("what this node wrote while it was alone is not over; trying again", "error", err)
+		time.AfterFunc(retryAfter, func() { signal(n.adjust) })
+	}
+	return err == nil
 }
 
 // handOver tells who waits for it that this node has left: its last view is written.

@@ -24,6 +24,7 @@ type world struct {
 	hear    map[string]func([]byte, func([]byte))
 	away    map[string]bool // names of nodes that cannot reach the register
 	ended   int
+	settled int // how often it was waited for what a node wrote alone
 }
 
 func newWorld() *world {
@@ -86,7 +87,17 @@ func (w *world) Ask(ctx context.Context, id string, request []byte) ([]byte, err
 
 func (*world) Tell(string, []byte) error { return nil }
 
-func (*world) Enlist(string, func() bool) {}
+func (*world) Enlist(string, func() bool, func() bool) {}
+
+func (w *world) Settle(context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.settled++
+	if w.settled == 1 {
+		return errors.New("a write is not over")
+	}
+	return nil
+}
 
 func (w *world) Outlive(context.Context, []string) error {
 	w.mu.Lock()
@@ -164,6 +175,10 @@ func TestNodesJoinLeaveAndLoseTouch(t *testing.T) {
 		kept := spread(a, b)
 		return kept[0]+kept[1] == 100 && kept[1] > 20 && b.Ready() == nil
 	})
+	if w.mu.Lock(); w.settled < 2 {
+		t.Errorf("the first one shared what it had when it was asked %d times whether it has written all", w.settled)
+	}
+	w.mu.Unlock()
 
 	var far string
 	for i := 0; far == ""; i++ {

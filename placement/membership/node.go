@@ -111,7 +111,8 @@ func (n *Node) incarnate() error {
 	}
 	n.fenced = false
 	n.validUntil.Store(0)
-	n.cfg.Sessions.Enlist(self.ID, func() bool { return n.validAs(self.ID) })
+	n.cfg.Sessions.Enlist(self.ID, func() bool { return n.validAs(self.ID) },
+		func() bool { return n.Alone() && n.validAs(self.ID) })
 	n.publish()
 	return nil
 }

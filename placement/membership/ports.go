@@ -28,8 +28,12 @@ type Register interface {
 // effect.
 type Sessions interface {
 	// Enlist names the sessions on which this node writes from now on after the member
-	// id. Before each write valid is asked, with the session in hand.
-	Enlist(id string, valid func() bool)
+	// id. Before each write valid is asked, with the session in hand. While alone says
+	// so no other member keeps actors.
+	Enlist(id string, valid, alone func() bool)
+	// Settle returns when everything is over that was begun while this node was alone.
+	// Called once alone does not say so any more, before others act.
+	Settle(ctx context.Context) error
 	// Outlive ends all sessions of members other than live, and returns when they are
 	// over.
 	Outlive(ctx context.Context, live []string) error

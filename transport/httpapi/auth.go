@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dibs-calls/dibs/admission"
 	"github.com/dibs-calls/dibs/auth"
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/google/uuid"
@@ -91,11 +92,11 @@ func (a *API) principal(ctx context.Context, digest [32]byte) (*messages.Princip
 // on when the request that began it is given up, because it is everybody's, and
 // keeps its place in the engine until it ends.
 func (a *API) askStore(ctx context.Context, digest [32]byte) (*messages.Principal, error) {
-	leave, err := a.enter()
-	if err != nil {
-		return nil, err
+	pass, ok := a.Admission.Enter(admission.Part, 0)
+	if !ok {
+		return nil, a.busy()
 	}
-	defer leave()
+	defer a.Admission.Leave(pass, false)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.RequestTimeout)
 	defer cancel()
 	found, err, _ := a.lookups.Do(string(digest[:]), func() (any, error) { return a.lookUp(ctx, digest) })

@@ -172,7 +172,7 @@ func TestLookupsAreShared(t *testing.T) {
 	for range many {
 		all.Go(func() { w.do("Ana", "GET", "/api/auth/verify", nil).want(200) })
 	}
-	waitFor(t, func() bool { return len(w.api.inFlight) == many })
+	waitFor(t, func() bool { return w.api.Admission.InFlight() == many })
 	close(w.store.hold)
 	all.Wait()
 	// Of those that had not got as far as the lookup, one may begin another.

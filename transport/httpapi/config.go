@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
+	"github.com/dibs-calls/dibs/admission"
 	"github.com/dibs-calls/dibs/auth"
 	"github.com/dibs-calls/dibs/phone"
 	"github.com/dibs-calls/dibs/transport/wire"
@@ -36,10 +38,13 @@ type Config struct {
 	RequestTimeout  time.Duration    // how long a request may take once its body was read; default 5 s
 	CleanUpTimeout  time.Duration    // the same for the clean-up of long calls; default 20 s
 	SessionLifetime time.Duration    // default 24 h
-	MaxInFlight     int              // requests in the engine and the store at a time; default 4096
-	MaxReaders      int              // of live events at a time; default 10,000
-	MaxReadersEach  int              // of live events for one caller; default 100
-	Region          string           // of phone numbers without a country code, e.g. "US"; default: none
+	// Admission says which requests are taken on when there are too many; default:
+	// one of its own, for at most MaxInFlight (default 4096) requests at a time.
+	Admission      *admission.Limiter
+	MaxInFlight    int
+	MaxReaders     int    // of live events at a time; default 10,000
+	MaxReadersEach int    // of live events for one caller; default 100
+	Region         string // of phone numbers without a country code, e.g. "US"; default: none
 	// BehindProxy: a proxy that terminates TLS stands before the server, and
 	// appends the address it was asked from to X-Forwarded-For. Only then is
 	// that header believed.
@@ -59,19 +64,15 @@ func (c *Config) setDefaults() error {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.RequestTimeout <= 0 {
-		c.RequestTimeout = 5 * time.Second
-	}
-	if c.CleanUpTimeout <= 0 {
-		c.CleanUpTimeout = 20 * time.Second
-	}
-	if c.SessionLifetime <= 0 {
-		c.SessionLifetime = 24 * time.Hour
-	}
+	c.RequestTimeout = orDefault(c.RequestTimeout, 5*time.Second)
+	c.CleanUpTimeout = orDefault(c.CleanUpTimeout, 20*time.Second)
+	c.SessionLifetime = orDefault(c.SessionLifetime, 24*time.Hour)
 	if c.Statuses == nil {
 		c.Statuses = storeStatuses{c.Store, c.RequestTimeout}
 	}
-	c.MaxInFlight = orDefault(c.MaxInFlight, 4096)
+	if c.Admission == nil {
+		c.Admission = admission.New(admission.Options{Most: c.MaxInFlight})
+	}
 	c.MaxReaders = orDefault(c.MaxReaders, 10_000)
 	c.MaxReadersEach = orDefault(c.MaxReadersEach, 100)
 	return nil
@@ -84,7 +85,8 @@ type API struct {
 
 	handler  http.Handler
 	header   []headerLine
-	inFlight chan struct{} // a place taken for each request in the engine
+	rooms    rooms
+	inFlight atomic.Int64 // requests with a place, for the metrics
 	requests *prometheus.HistogramVec
 
 	principals *principals
@@ -111,7 +113,6 @@ func New(cfg Config) (*API, error) {
 	a := &API{
 		Config:     cfg,
 		header:     securityHeader(),
-		inFlight:   make(chan struct{}, cfg.MaxInFlight),
 		principals: newPrincipals(),
 		csrf:       http.NewCrossOriginProtection(),
 		keyRates:   newKeyRates(),

@@ -46,5 +46,9 @@ func (a *API) fail(x *exchange, p *problem) {
 	if how.Status >= http.StatusInternalServerError {
 		a.logFailure(x, how.Status, p)
 	}
-	_ = x.respond(how.Status, &body) // it always encodes
+	mine := x.memory()
+	if b, err := body.AppendJSON(mine.answer[:0]); err == nil { // it always encodes
+		mine.answer = b
+		x.write(how.Status, b)
+	}
 }

@@ -117,7 +117,7 @@ func TestEventsRefused(t *testing.T) {
 	w.do("Ana", "POST", eventsPath, nil).is(405)
 	live.refuse = coded(messages.CodeUnavailable)
 	w.do("Ana", "GET", eventsPath, nil).is(503, messages.CodeUnavailable)
-	if n := w.api.readers.count(); n != 0 || len(w.api.inFlight) != 0 {
+	if n := w.api.readers.count(); n != 0 || w.api.Admission.InFlight() != 0 {
 		t.Errorf("%d places kept", n)
 	}
 	live.refuse = nil

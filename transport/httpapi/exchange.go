@@ -1,11 +1,11 @@
 package httpapi
 
 import (
-	"encoding/json"
 	"net/http"
 	"strconv"
 
 	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/transport/wire"
 	"github.com/google/uuid"
 )
 
@@ -17,25 +17,43 @@ type exchange struct {
 	route  *route
 	who    *messages.Principal // nil on open routes; shared with the cache: read only
 	digest [32]byte            // of the token that who came with
-	body   []byte
-	status int // what was answered; 0: nothing yet
+	body   []byte              // gone when the request is
+	rooms  *rooms
+	room   *room // nil: none was needed yet
+	status int   // what was answered; 0: nothing yet
+}
+
+// memory is what this request may use until it is over.
+func (x *exchange) memory() *room {
+	if x.room == nil {
+		x.room = x.rooms.enter()
+	}
+	return x.room
 }
 
 // respond answers with v as JSON.
 func (x *exchange) respond(status int, v any) error {
-	b, err := json.Marshal(v)
+	mine := x.memory()
+	b, err := wire.AppendJSON(mine.answer[:0], v)
 	if err != nil {
 		return internal("encoding the answer: %w", err)
 	}
+	mine.answer = b
 	x.write(status, b)
 	return nil
 }
+
+// shortAnswer is how long an answer may be for net/http to say its length by itself,
+// at less cost: it sees the end of those that fit into a buffer of 2048 bytes.
+const shortAnswer = 1024
 
 // write answers with JSON that is encoded already.
 func (x *exchange) write(status int, b []byte) {
 	h := x.w.Header()
 	h["Content-Type"] = jsonType
-	h["Content-Length"] = []string{strconv.Itoa(len(b))}
+	if len(b) > shortAnswer {
+		h["Content-Length"] = []string{strconv.Itoa(len(b))}
+	}
 	x.writeHeader(status)
 	_, _ = x.w.Write(b) // an error means that nobody is listening any more
 }

@@ -7,5 +7,9 @@ import (
 
 // idempotencyKey is the key that a request came with, or nil.
 func (x *exchange) idempotencyKey() (*messages.Key, error) {
-	return wire.Key(x.who.Caller(), x.r.Header[wire.KeyHeader], x.body, x.r.Method, x.r.URL.Path)
+	lines := x.r.Header[wire.KeyHeader]
+	if len(lines) == 0 {
+		return nil, nil
+	}
+	return wire.Key(x.who.Caller(), lines, x.body, x.r.Method, x.r.URL.Path)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -20,7 +21,7 @@ func (a *API) registerMetrics() error {
 	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "dibs_http_requests_in_flight",
 		Help: "Requests in the engine or the store; the limit refuses more.",
-	}, func() float64 { return float64(len(a.inFlight)) })
+	}, func() float64 { return float64(a.inFlight.Load()) })
 	streams := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "dibs_http_streams",
 		Help: "Streams of live events that are open; the limit refuses more.",
@@ -37,13 +38,21 @@ func (a *API) metricsHandler() http.Handler {
 	return promhttp.HandlerFor(a.Metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
 
-// statusLabel avoids an allocation for the statuses of the hot path.
-func statusLabel(status int) string {
-	switch status {
-	case http.StatusOK:
-		return "200"
-	case http.StatusConflict:
-		return "409"
+// byStatus is the part of the histogram for one route. It remembers what it looked
+// up: a status is looked up once, and observed a million times.
+type byStatus struct {
+	all   prometheus.ObserverVec
+	known [600]atomic.Pointer[prometheus.Observer]
+}
+
+func (b *byStatus) of(status int) prometheus.Observer {
+	if status < 0 || status >= len(b.known) {
+		return b.all.WithLabelValues(strconv.Itoa(status))
 	}
-	return strconv.Itoa(status)
+	if found := b.known[status].Load(); found != nil {
+		return *found
+	}
+	found := b.all.WithLabelValues(strconv.Itoa(status))
+	b.known[status].Store(&found)
+	return found
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dibs-calls/dibs/admission"
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/dibs-calls/dibs/transport/httpapi/web"
 	"github.com/dibs-calls/dibs/transport/wire"
@@ -37,11 +38,13 @@ type route struct {
 	maxBody         int64 // 0: a body is not read
 	timeout         time.Duration
 	large           bool // answers are compressed
-	inMemory        bool // does not need the store
+	inMemory        bool // does not need the store, nor a timeout
 	stream          bool // goes on until somebody ends it: no timeout, no place in the engine
+	class           admission.Class
+	change          bool // of calls: the body says which class
 	handle          func(ctx context.Context, x *exchange) error
 
-	seconds prometheus.ObserverVec // by status
+	seconds *byStatus
 }
 
 // table is everything that is served, /metrics, the page and the 404 aside.
@@ -52,15 +55,15 @@ func (a *API) table() []route {
 		{method: "GET", pattern: "/openapi.json", access: unmetered, large: true, handle: a.openAPI},
 
 		{method: "POST", pattern: "/api/auth/login", access: open, maxBody: maxSignInBody, handle: a.login},
-		{method: "POST", pattern: "/api/auth/logout", handle: a.logout},
-		{method: "GET", pattern: "/api/auth/verify", inMemory: true, handle: a.verify},
+		{method: "POST", pattern: "/api/auth/logout", class: admission.End, handle: a.logout},
+		{method: "GET", pattern: "/api/auth/verify", inMemory: true, class: admission.End, handle: a.verify},
 
-		{method: "GET", pattern: "/api/user-status", inMemory: true, handle: a.listStatuses},
-		{method: "PUT", pattern: "/api/user-status", maxBody: maxBody, handle: a.changeStatus},
+		{method: "GET", pattern: "/api/user-status", inMemory: true, class: admission.End, handle: a.listStatuses},
+		{method: "PUT", pattern: "/api/user-status", change: true, maxBody: maxBody, handle: a.changeStatus},
 		// The same for telephony servers whose HTTP client cannot PUT.
-		{method: "POST", pattern: "/api/calls", maxBody: maxBody, handle: a.changeStatus},
-		{method: "POST", pattern: "/api/user-status", access: adminsOnly, timeout: a.CleanUpTimeout, handle: a.cleanUp},
-		{method: "DELETE", pattern: "/api/user-status/{user_id}/call", access: adminsOnly, maxBody: maxBody, handle: a.forceRelease},
+		{method: "POST", pattern: "/api/calls", change: true, maxBody: maxBody, handle: a.changeStatus},
+		{method: "POST", pattern: "/api/user-status", access: adminsOnly, class: admission.End, timeout: a.CleanUpTimeout, handle: a.cleanUp},
+		{method: "DELETE", pattern: "/api/user-status/{user_id}/call", access: adminsOnly, class: admission.End, maxBody: maxBody, handle: a.forceRelease},
 
 		{method: "GET", pattern: "/api/events", inMemory: true, stream: true, handle: a.events},
 
@@ -69,10 +72,10 @@ func (a *API) table() []route {
 		{method: "GET", pattern: "/api/clients/{id}", handle: a.getClient},
 		{method: "PUT", pattern: "/api/clients/{id}", maxBody: maxBody, handle: a.updateClient},
 		{method: "DELETE", pattern: "/api/clients/{id}", access: adminsOnly, handle: a.deleteClient},
-		{method: "GET", pattern: "/api/clients/{id}/availability", handle: a.availability},
+		{method: "GET", pattern: "/api/clients/{id}/availability", class: admission.End, handle: a.availability},
 
 		{method: "GET", pattern: "/api/call-logs", large: true, handle: a.listLogs},
-		{method: "POST", pattern: "/api/call-logs", maxBody: maxBody, handle: a.saveLog},
+		{method: "POST", pattern: "/api/call-logs", class: admission.End, maxBody: maxBody, handle: a.saveLog},
 	}
 }
 
@@ -121,7 +124,7 @@ func (a *API) prepare(rt *route) {
 	if rt.timeout == 0 {
 		rt.timeout = a.RequestTimeout
 	}
-	rt.seconds = a.requests.MustCurryWith(prometheus.Labels{"method": rt.method, "route": rt.pattern})
+	rt.seconds = &byStatus{all: a.requests.MustCurryWith(prometheus.Labels{"method": rt.method, "route": rt.pattern})}
 }
 
 // nowhere is the 404, or the 405 with the methods that the address takes.

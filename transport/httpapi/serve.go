@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 
 	"github.com/dibs-calls/dibs/messages"
 )
@@ -15,14 +16,15 @@ import (
 // serve is what every request goes through.
 func (a *API) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	began := a.Now()
-	x := &exchange{w: w, r: r, route: rt}
+	x := &exchange{w: w, r: r, route: rt, rooms: &a.rooms}
 	defer func() {
 		if v := recover(); v != nil {
 			a.recovered(x, v)
 		}
+		x.rooms.leave(x.room)
 		took := a.Now().Sub(began)
 		if !rt.stream || x.status != http.StatusOK { // how long a page was open is no latency
-			rt.seconds.WithLabelValues(statusLabel(x.status)).Observe(took.Seconds())
+			rt.seconds.of(x.status).Observe(took.Seconds())
 		}
 		if a.Log.Enabled(r.Context(), slog.LevelDebug) {
 			a.Log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("method", r.Method),
@@ -55,31 +57,22 @@ func (a *API) run(x *exchange) error {
 			return err
 		}
 	}
-	ctx, cancel := context.WithTimeout(x.r.Context(), rt.timeout)
-	defer cancel()
+	ctx := x.r.Context()
+	if !rt.inMemory {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, rt.timeout)
+		defer cancel()
+	}
 	if rt.access == unmetered {
 		return rt.handle(ctx, x)
 	}
-	leave, err := a.enter()
+	place, err := a.enter(x)
 	if err != nil {
 		return err
 	}
-	defer leave()
+	defer a.leave(x, place)
 	return rt.handle(ctx, x)
 }
-
-// enter takes a place in the engine. It never waits: a queue here would only
-// make everybody late.
-func (a *API) enter() (leave func(), err error) {
-	select {
-	case a.inFlight <- struct{}{}:
-		return a.leave, nil
-	default:
-		return nil, &problem{Code: messages.CodeOverloaded}
-	}
-}
-
-func (a *API) leave() { <-a.inFlight }
 
 // readBody reads a body of at most limit bytes. One that says beforehand that
 // it is larger is not read at all.
@@ -91,12 +84,15 @@ func (x *exchange) readBody(limit int64) (err error) {
 		x.w.Header().Set("Connection", "close")
 		return tooLarge(limit)
 	case n >= 0:
-		x.body = make([]byte, n)
+		mine := x.memory()
+		mine.body = slices.Grow(mine.body[:0], int(n))[:n]
+		x.body = mine.body
 		_, err = io.ReadFull(x.r.Body, x.body)
 	default:
 		x.body, err = io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, limit))
 	}
 	if err == nil {
+		_ = x.r.Body.Close() // it was read whole; spares net/http looking for more
 		return nil
 	}
 	var over *http.MaxBytesError

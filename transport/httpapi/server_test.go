@@ -148,7 +148,7 @@ func TestShutdownWaits(t *testing.T) {
 	w.store.hold = make(chan struct{})
 	answered := make(chan int, 1)
 	go func() { answered <- r.ask(w, "Ana") }()
-	waitFor(t, func() bool { return len(w.api.inFlight) == 1 })
+	waitFor(t, func() bool { return w.api.Admission.InFlight() == 1 })
 	stopped := make(chan error, 1)
 	go func() { stopped <- r.Shutdown(context.Background()) }()
 	if err := <-r.served; err != nil { // it stopped accepting
@@ -181,7 +181,7 @@ func TestShutdownBreaksOff(t *testing.T) {
 	w.store.hold = make(chan struct{})
 	answered := make(chan int, 1)
 	go func() { answered <- r.ask(w, "Ana") }()
-	waitFor(t, func() bool { return len(w.api.inFlight) == 1 })
+	waitFor(t, func() bool { return w.api.Admission.InFlight() == 1 })
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := r.Shutdown(ctx); err == nil {

@@ -26,7 +26,7 @@ func (a *API) listStatuses(_ context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if lines := x.r.Header.Values("If-None-Match"); len(lines) > 0 {
+	if lines := x.r.Header["If-None-Match"]; len(lines) > 0 {
 		tag, err := a.Statuses.StatusTag(onCall)
 		if err != nil {
 			return err
@@ -113,16 +113,24 @@ func (x *exchange) unchanged(ifNoneMatch []string, tag string) bool {
 	}
 	h := x.w.Header()
 	revalidate(h)
-	h.Set("Etag", had)
+	h["Etag"] = []string{had}
 	x.writeHeader(http.StatusNotModified)
 	return true
 }
 
 // revalidate lets a caller keep an answer, but ask each time.
 func revalidate(h http.Header) {
-	h.Set("Cache-Control", "private, no-cache")
-	h.Set("Vary", "Accept-Encoding")
+	h["Cache-Control"] = privateNoCache
+	h["Vary"] = acceptEncoding
 }
+
+// These are shared by all answers, and never written to.
+//
+//nolint:gochecknoglobals // see above
+var (
+	privateNoCache = []string{"private, no-cache"}
+	acceptEncoding = []string{"Accept-Encoding"}
+)
 
 // matching finds tag in the If-None-Match lines, and says how the caller
 // spelled it: as plain or as compressed. "W/" does not matter here (RFC 9110,
@@ -131,10 +139,12 @@ func matching(lines []string, tag string) (had string, same bool) {
 	for _, line := range lines {
 		for entry := range strings.SplitSeq(line, ",") {
 			entry = strings.TrimPrefix(strings.TrimSpace(entry), "W/")
-			switch entry {
-			case "*", `"` + tag + `"`:
+			if entry == "*" {
 				return `"` + tag + `"`, true
-			case `"` + tag + gzipSuffix + `"`:
+			}
+			rest, quoted := strings.CutPrefix(entry, `"`)
+			rest, found := strings.CutPrefix(rest, tag)
+			if quoted && found && (rest == `"` || rest == gzipSuffix+`"`) {
 				return entry, true
 			}
 		}

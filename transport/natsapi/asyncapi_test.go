@@ -184,7 +184,7 @@ func TestAsyncAPIEvents(t *testing.T) {
 	} {
 		tt.event.Refusal = tt.refusal
 		for _, reduced := range []string{"", "too large"} {
-			msg, err := encode(tt.event, reduced)
+			msg, err := encoded(tt.event, reduced)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -193,7 +193,7 @@ func TestAsyncAPIEvents(t *testing.T) {
 		}
 	}
 	// The schemas can say no.
-	msg, err := encode(ended, "")
+	msg, err := encoded(ended, "")
 	if err != nil {
 		t.Fatal(err)
 	}

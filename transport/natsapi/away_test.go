@@ -192,7 +192,7 @@ func TestStreamThatLostItsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	state := stream.CachedInfo().State
-	r := &reader{Feed: bus.NewFeed(), to: newRecorder(), lastSeq: 2, lastID: natstest.Started(1, 0).ID}
+	r := &reader{Feed: bus.streamFeed(), to: newRecorder(), lastSeq: 2, lastID: natstest.Started(1, 0).ID}
 	for _, c := range []struct {
 		name     string
 		position uint64

@@ -11,6 +11,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
+
+	"github.com/dibs-calls/dibs/live"
 )
 
 // Bus is the way to the event stream: a connection, and the server behind it if
@@ -20,6 +22,8 @@ type Bus struct {
 	embedded *Embedded // nil: a server by URL
 	link     *link
 	js       jetstream.JetStream
+	echo     *echo // nil: events are heard from the stream
+	own      *own  // of those, the ones that we sent; nil: echo
 }
 
 // Open starts the embedded server, or connects to the one at the URL. A server
@@ -50,10 +54,14 @@ func (b *Bus) open(ctx context.Context) (err error) {
 	if b.link, err = dial(b.cfg, b.embedded); err != nil {
 		return err
 	}
-	b.js, err = jetstream.New(b.link.nc,
-		jetstream.WithPublishAsyncTimeout(ackWithin), jetstream.WithPublishAsyncMaxPending(2*inFlight))
+	b.js, err = jetstream.New(b.link.nc)
 	if err != nil {
 		return fmt.Errorf("setting up JetStream: %w", err)
+	}
+	if b.alone() {
+		b.echo = newEcho(b.link, b.log("feed"))
+	} else {
+		b.own = newOwn()
 	}
 	if err := b.register(); err != nil {
 		return err
@@ -97,8 +105,16 @@ func (b *Bus) register() error {
 // NewPublisher returns the publisher of the events in outbox; it does nothing
 // until it is started. Its metrics can be registered once.
 func (b *Bus) NewPublisher(outbox Outbox) (*Publisher, error) {
-	return b.newPublisher(outbox, timing{poll: pollEvery, count: countEvery})
+	t := timing{poll: pollEvery, count: countEvery}
+	if b.alone() {
+		t.settle = settleEvery
+	}
+	return b.newPublisher(outbox, t)
 }
+
+// alone reports whether no other node has a part in the store's events: a node with a
+// NATS of its own has its store for itself, unless it is one of a cluster.
+func (b *Bus) alone() bool { return b.embedded != nil && b.cfg.Embedded.Routes.Listen == "" }
 
 func (b *Bus) newPublisher(outbox Outbox, t timing) (*Publisher, error) {
 	m, err := newMetrics(b.cfg.Metrics, b.cfg.Now)
@@ -110,16 +126,27 @@ func (b *Bus) newPublisher(outbox Outbox, t timing) (*Publisher, error) {
 		durable = b.embedded.Sync
 	}
 	return &Publisher{
-		outbox: outbox, js: b.js, link: b.link, largest: b.js.Conn().MaxPayload, durable: durable, stream: b.cfg.Stream,
-		metrics: m, log: b.log("publisher"), now: b.cfg.Now, timing: t,
+		outbox: outbox, js: b.js, sender: newSender(b.link.nc), link: b.link, largest: b.js.Conn().MaxPayload, durable: durable, stream: b.cfg.Stream,
+		echo: b.echo, own: b.own, metrics: m, log: b.log("publisher"), now: b.cfg.Now, timing: t,
 		wake: make(chan struct{}, 1), stopping: make(chan struct{}), done: make(chan struct{}),
 		limit: firstRows, acked: map[string]bool{},
 	}, nil
 }
 
-// NewFeed returns a feed of the events of all nodes.
-func (b *Bus) NewFeed() *Feed {
-	return &Feed{js: b.js, link: b.link, log: b.log("feed"), junkLog: &rate.Sometimes{First: 10, Interval: time.Second}}
+// NewFeed returns a feed of the events of all nodes. That of a node which is alone is
+// one; others may be run side by side.
+func (b *Bus) NewFeed() live.Feed {
+	if b.echo != nil {
+		return b.echo
+	}
+	return b.streamFeed()
+}
+
+func (b *Bus) streamFeed() *Feed {
+	return &Feed{
+		js: b.js, link: b.link, own: b.own, log: b.log("feed"),
+		junkLog: &rate.Sometimes{First: 10, Interval: time.Second},
+	}
 }
 
 func (b *Bus) log(component string) *slog.Logger { return b.cfg.Log.With("component", component) }

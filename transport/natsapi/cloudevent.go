@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/dibs-calls/dibs/internal/eventjson"
 	"github.com/dibs-calls/dibs/messages"
 )
 
@@ -24,7 +25,8 @@ const (
 	unknownType = "call.unknown"
 )
 
-// cloudEvent is the structured JSON form of CloudEvents 1.0.
+// cloudEvent is the structured JSON form of CloudEvents 1.0. It is read by it, and
+// written field by field, in the same order ([encoder]).
 type cloudEvent struct {
 	SpecVersion     string          `json:"specversion"`
 	ID              string          `json:"id"`
@@ -37,13 +39,28 @@ type cloudEvent struct {
 	Data            json.RawMessage `json:"data"`
 }
 
+// encoder makes the messages of events. A message, with its header and its data, holds
+// until the next one is made: the publisher sends some ten thousand a second, and each
+// is copied as it is sent.
+type encoder struct {
+	msg     nats.Msg
+	id      []string // the value of the header that differs
+	subject []byte
+}
+
+func newEncoder() *encoder {
+	c := &encoder{id: []string{""}}
+	c.msg.Header = nats.Header{
+		jetstream.MsgIDHeader:          c.id,
+		jetstream.ExpectedStreamHeader: {StreamName},
+		"Content-Type":                 {contentType},
+	}
+	return c
+}
+
 // encode makes the message of an event. reduced says why its data must be cut
 // down; empty: it need not be. A reduced event can always be encoded.
-func encode(e messages.Event, reduced string) (*nats.Msg, error) {
-	data, err := dataOf(e, reduced)
-	if err != nil {
-		return nil, err
-	}
+func (c *encoder) encode(e *messages.Event, reduced string) (*nats.Msg, error) {
 	kind := string(e.Type)
 	if !tokens(kind) {
 		if reduced == "" {
@@ -51,33 +68,42 @@ func encode(e messages.Event, reduced string) (*nats.Msg, error) {
 		}
 		kind = unknownType
 	}
-	client, user := whom(e)
-	body, err := json.Marshal(cloudEvent{
-		SpecVersion: specVersion, ID: eventID(e), Source: source, Type: kind,
-		Subject: "clients/" + client.String(), Time: timeOf(e),
-		DataContentType: "application/json", Reduced: reduced, Data: data,
-	})
+	id := eventID(*e)
+	client, user := whom(*e)
+	b := c.msg.Data[:0]
+	b = append(b, `{"specversion":"`+specVersion+`","id":`...)
+	b = eventjson.AppendString(b, id)
+	b = append(b, `,"source":"`+source+`","type":"`...)
+	b = append(b, kind...)
+	b = append(b, `","subject":"clients/`...)
+	b = eventjson.AppendID(b, client.UUID)
+	b = append(b, '"')
+	b = appendTimeOf(b, e)
+	b = append(b, `,"datacontenttype":"application/json"`...)
+	if reduced != "" {
+		b = append(b, `,"dibsreduced":`...)
+		b = eventjson.AppendString(b, reduced)
+	}
+	b, err := appendData(append(b, `,"data":`...), e, reduced)
 	if err != nil {
 		return nil, fmt.Errorf("encoding an event: %w", err)
 	}
-	msg := nats.NewMsg(SubjectPrefix + kind + "." + client.String() + "." + user.String())
-	msg.Header.Set(jetstream.MsgIDHeader, eventID(e))
-	msg.Header.Set(jetstream.ExpectedStreamHeader, StreamName)
-	msg.Header.Set("Content-Type", contentType)
-	msg.Data = body
-	return msg, nil
+	b = append(b, '}')
+	c.id[0], c.msg.Data = id, b
+	c.subject = append(append(append(c.subject[:0], SubjectPrefix...), kind...), '.')
+	c.subject = append(eventjson.AppendID(c.subject, client.UUID), '.')
+	c.subject = eventjson.AppendID(c.subject, user.UUID)
+	c.msg.Subject = string(c.subject)
+	return &c.msg, nil
 }
 
-func dataOf(e messages.Event, reduced string) (json.RawMessage, error) {
+func appendData(b []byte, e *messages.Event, reduced string) ([]byte, error) {
+	data := *e
 	if reduced != "" {
-		e = reduce(e)
+		data = reduce(data)
 	}
-	e.At, e.Call.StartedAt, e.Call.LeaseExpiresAt = e.At.UTC(), e.Call.StartedAt.UTC(), e.Call.LeaseExpiresAt.UTC()
-	data, err := json.Marshal(e)
-	if err != nil {
-		return nil, fmt.Errorf("encoding an event: %w", err)
-	}
-	return data, nil
+	data.At, data.Call.StartedAt, data.Call.LeaseExpiresAt = data.At.UTC(), data.Call.StartedAt.UTC(), data.Call.LeaseExpiresAt.UTC()
+	return eventjson.Append(b, &data)
 }
 
 // reduce leaves what says which call began or ended, and drops what is long or
@@ -105,18 +131,21 @@ func reduce(e messages.Event) messages.Event {
 
 // encodable is t, or the zero time where JSON has no form for it.
 func encodable(t time.Time) time.Time {
-	if _, err := t.MarshalJSON(); err != nil {
+	if _, err := t.AppendText(make([]byte, 0, len(time.RFC3339Nano))); err != nil {
 		return time.Time{}
 	}
 	return t
 }
 
-func timeOf(e messages.Event) string {
+// appendTimeOf leaves the attribute out where there is no time that JSON has a form
+// for.
+func appendTimeOf(b []byte, e *messages.Event) []byte {
 	at := encodable(e.At)
 	if at.IsZero() {
-		return ""
+		return b
 	}
-	return at.UTC().Format(time.RFC3339Nano)
+	b = at.UTC().AppendFormat(append(b, `,"time":"`...), time.RFC3339Nano)
+	return append(b, '"')
 }
 
 // whom returns the client and the user of an event.

@@ -11,10 +11,16 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
 
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/dibs-calls/dibs/transport/natsapi/natstest"
 )
+
+// encoded is the message of an event.
+func encoded(e messages.Event, reduced string) (*nats.Msg, error) {
+	return newEncoder().encode(&e, reduced)
+}
 
 // What other programs see, byte for byte except for line breaks.
 func TestGoldenMessages(t *testing.T) {
@@ -41,10 +47,11 @@ func TestGoldenMessages(t *testing.T) {
 		{"ended_reduced", natstest.Ended(1, 0), reasonSize},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			msg, err := encode(c.event, c.reduced)
+			msg, err := encoded(c.event, c.reduced)
 			if err != nil {
 				t.Fatal(err)
 			}
+			asEncodingJSON(t, msg.Data)
 			var text bytes.Buffer
 			text.WriteString(msg.Subject + "\n")
 			var headers []string
@@ -59,6 +66,18 @@ func TestGoldenMessages(t *testing.T) {
 			text.WriteByte('\n')
 			golden(t, filepath.Join("testdata", c.name+".golden"), text.Bytes())
 		})
+	}
+}
+
+// asEncodingJSON checks that a message is what encoding/json makes of the same event.
+func asEncodingJSON(t *testing.T, data []byte) {
+	t.Helper()
+	var event cloudEvent
+	if err := json.Unmarshal(data, &event); err != nil {
+		t.Fatal(err)
+	}
+	if want, err := json.Marshal(event); err != nil || !bytes.Equal(data, want) {
+		t.Errorf("got  %s\nwant %s, %v", data, want, err)
 	}
 }
 
@@ -80,7 +99,7 @@ func golden(t *testing.T, file string, got []byte) {
 
 func TestDecodeGivesBackWhatEncodeTook(t *testing.T) {
 	for _, e := range []messages.Event{natstest.Started(1, 0), natstest.Ended(2, 7)} {
-		msg, err := encode(e, "")
+		msg, err := encoded(e, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,10 +130,11 @@ func TestReducedEventsCanAlwaysBeEncoded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := natstest.Ended(1, 0)
 			change(&e)
-			msg, err := encode(e, reasonNo)
+			msg, err := encoded(e, reasonNo)
 			if err != nil {
 				t.Fatal(err)
 			}
+			asEncodingJSON(t, msg.Data)
 			if n := len(strings.Split(msg.Subject, ".")); n != 6 || strings.ContainsAny(msg.Subject, " *>\r\n") {
 				t.Errorf("subject %q", msg.Subject)
 			}
@@ -130,7 +150,7 @@ func TestReducedEventsCanAlwaysBeEncoded(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	for _, e := range []messages.Event{natstest.Started(1, 0), natstest.Ended(1, 0)} {
-		msg, err := encode(e, "")
+		msg, err := encoded(e, "")
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -145,7 +165,7 @@ func FuzzDecode(f *testing.F) {
 		if e.ID == "" || e.Call.ID.IsZero() {
 			t.Fatal("an event that is about nothing")
 		}
-		if _, err := encode(e, reasonNo); err != nil {
+		if _, err := encoded(e, reasonNo); err != nil {
 			t.Fatal(err)
 		}
 	})

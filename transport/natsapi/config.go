@@ -18,8 +18,8 @@ const (
 	DefaultMaxBytes = 1 << 30
 	// DefaultDuplicates is longer than two publishers may be apart with the same
 	// row, as long as both get on: five seconds to read it and [sendWithin] to send
-	// it, for the later one; [sendWithin], [ackWithin] and five seconds to clear it,
-	// for the earlier. Longer still would only help after outages, and NATS keeps
+	// it, for the later one; [sendWithin], [ackWithin], [settleEvery] and five seconds to
+	// clear it, for the earlier. Longer still would only help after outages, and NATS keeps
 	// every id that long in memory, at 250 bytes.
 	DefaultDuplicates = 20 * time.Second
 )

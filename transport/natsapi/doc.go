@@ -16,10 +16,11 @@
 // The store writes a row of events in the transaction that they are about, so a
 // committed event is in the outbox or it was acknowledged by JetStream; there is
 // no third place (I7). A pass of the publisher reads rows, publishes their
-// events, waits for the acknowledgements, makes sure that they are on stable
-// storage, and clears the rows. A crash at any point leaves rows that are
-// published again, under the same Nats-Msg-Id: within the stream's duplicate
-// window JetStream drops them, past it a reader sees them twice.
+// events, and waits for the acknowledgements. Every [settleEvery] it makes sure that
+// what was acknowledged is on stable storage, and clears the rows: readers need not
+// wait for that, and one flush serves many rows ([Publisher.settle]). A crash at any
+// point leaves rows that are published again, under the same Nats-Msg-Id: within the
+// stream's duplicate window JetStream drops them, past it a reader sees them twice.
 //
 // # Ordering
 //
@@ -66,7 +67,11 @@
 //
 // # From stream to reader
 //
-// [Feed] reads the stream through a consumer of its own that nobody
+// A node with NATS inside that is not one of a cluster has its store for itself, so
+// what there is to hear is what its own publisher says. That tells its feed directly
+// ([echo]), and nothing is read back from the stream.
+//
+// All others have a [Feed]. It reads the stream through a consumer of its own that nobody
 // acknowledges and the server forgets. It compares sequence numbers itself:
 // any gap, a stream made anew, or one that lost its end is told as
 // [live.Sink.Reset]. A lost connection is told at once, a server that has gone

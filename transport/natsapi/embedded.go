@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -67,11 +68,12 @@ func (c EmbeddedConfig) check() error {
 
 // Embedded is a NATS server with JetStream inside the process.
 type Embedded struct {
-	server  *server.Server
+	server  atomic.Pointer[server.Server] // replaced when it is started anew
 	lock    *flock.Flock
 	token   string
 	files   *syncer
 	control *control // nil: commands cannot reach it
+	health  *health
 	stop    sync.Once
 	done    chan struct{}
 }
@@ -87,12 +89,13 @@ func StartEmbedded(cfg EmbeddedConfig, log *slog.Logger) (*Embedded, error) {
 		return nil, err
 	}
 	e := &Embedded{
-		lock: lock, token: cfg.Token, done: make(chan struct{}),
+		lock: lock, token: cfg.Token, done: make(chan struct{}), health: newHealth(),
 		files: newSyncer(filepath.Join(cfg.Dir, server.JetStreamStoreDir)),
 	}
 	if err := e.start(cfg, log); err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
+	e.health.watch(e, cfg, log)
 	return e, nil
 }
 
@@ -120,17 +123,19 @@ func (e *Embedded) start(cfg EmbeddedConfig, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if e.server, err = server.NewServer(options); err != nil {
+	s, err := server.NewServer(options)
+	if err != nil {
 		return fmt.Errorf("the embedded NATS server cannot be set up: %w", err)
 	}
-	messages := &serverLog{log: log.With("component", "nats-server")}
-	e.server.SetLoggerV2(messages, false, false, false)
-	e.server.Start()
+	e.server.Store(s)
+	messages := &serverLog{log: log.With("component", "nats-server"), health: e.health}
+	s.SetLoggerV2(messages, false, false, false)
+	s.Start()
 	if reason := messages.fatal(); reason != "" {
 		e.shutdown()
 		return fmt.Errorf("the embedded NATS server in %s cannot start: %s", cfg.Dir, reason)
 	}
-	if !e.server.ReadyForConnections(startWithin) {
+	if !s.ReadyForConnections(startWithin) {
 		e.shutdown()
 		return fmt.Errorf("the embedded NATS server in %s was not ready within %s: the log says what it was doing", cfg.Dir, startWithin)
 	}
@@ -138,7 +143,7 @@ func (e *Embedded) start(cfg EmbeddedConfig, log *slog.Logger) error {
 		e.shutdown()
 		return fmt.Errorf("the embedded NATS server cannot read what it stored in %s (the log says why): move that folder away to begin with an empty one; events that were not published yet are safe in the store", strings.Join(lost, ", "))
 	}
-	if e.control, err = listenControl(cfg.Dir, e.server, log); err != nil {
+	if e.control, err = listenControl(cfg.Dir, s, log); err != nil {
 		log.Warn("commands such as 'dibs dead' cannot reach the embedded NATS server", "error", err)
 	}
 	return nil
@@ -201,7 +206,7 @@ func streamFolders(dir string) []string {
 
 func (e *Embedded) missing(folders []string) []string {
 	loaded := map[string]bool{}
-	state, err := e.server.Jsz(&server.JSzOptions{Accounts: true, Streams: true})
+	state, err := e.server.Load().Jsz(&server.JSzOptions{Accounts: true, Streams: true})
 	if err != nil {
 		return folders
 	}
@@ -221,7 +226,7 @@ func (e *Embedded) missing(folders []string) []string {
 
 // Addr is where other programs can connect; nil without a port.
 func (e *Embedded) Addr() net.Addr {
-	if addr := e.server.Addr(); addr != nil {
+	if addr := e.server.Load().Addr(); addr != nil {
 		return addr
 	}
 	return nil
@@ -229,7 +234,7 @@ func (e *Embedded) Addr() net.Addr {
 
 // connectOptions is how to reach the server from inside the process.
 func (e *Embedded) connectOptions() []nats.Option {
-	options := []nats.Option{nats.InProcessServer(e.server)}
+	options := []nats.Option{nats.InProcessServer(current{e})}
 	if e.token != "" {
 		options = append(options, nats.Token(e.token))
 	}
@@ -238,7 +243,7 @@ func (e *Embedded) connectOptions() []nats.Option {
 
 // Ready reports why the server cannot be relied on, if so.
 func (e *Embedded) Ready() error {
-	if !e.server.Running() {
+	if !e.server.Load().Running() {
 		return errors.New("the embedded NATS server does not run")
 	}
 	return e.files.failed()
@@ -264,6 +269,7 @@ func (e *Embedded) Sync() error { return e.files.sync() }
 func (e *Embedded) Stop(ctx context.Context) error {
 	e.stop.Do(func() {
 		go func() {
+			e.health.close()
 			e.shutdown()
 			close(e.done)
 		}()
@@ -279,7 +285,9 @@ func (e *Embedded) Stop(ctx context.Context) error {
 func (e *Embedded) shutdown() {
 	if e.control != nil {
 		e.control.close()
+		e.control = nil
 	}
-	e.server.Shutdown()
-	e.server.WaitForShutdown()
+	s := e.server.Load()
+	s.Shutdown()
+	s.WaitForShutdown()
 }

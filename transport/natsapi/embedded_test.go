@@ -135,7 +135,7 @@ func TestAcknowledgedEventsAreInFilesThatSyncFlushes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 50 {
-		msg, err := encode(natstest.Started(i, 0), "")
+		msg, err := encoded(natstest.Started(i, 0), "")
 		if err != nil {
 			t.Fatal(err)
 		}

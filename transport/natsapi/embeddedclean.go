@@ -93,7 +93,7 @@ func sumAnew(metaFile, sumFile string) error {
 	}
 	name := filepath.Base(filepath.Dir(metaFile))
 	var described server.FileStreamInfo
-	if json.Unmarshal(meta, &described) != nil || described.Name != name {
+	if whole := json.Unmarshal(meta, &described) == nil; !whole || described.Name != name {
 		return nil // the server will say so
 	}
 	key := sha256.Sum256([]byte(name))

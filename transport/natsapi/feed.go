@@ -13,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/dibs-calls/dibs/live"
+	"github.com/dibs-calls/dibs/messages"
 )
 
 const (
@@ -31,6 +32,7 @@ const (
 type Feed struct {
 	js      jetstream.JetStream
 	link    *link
+	own     *own // what need not be decoded; nil: nothing
 	log     *slog.Logger
 	junkLog *rate.Sometimes // who can have junk put on the stream must not fill the log
 }
@@ -112,14 +114,14 @@ func (r *reader) follow(ctx context.Context) error {
 	}
 	defer r.detach(a)
 	r.attached++
-	messages, err := a.consumer.Messages(
+	coming, err := a.consumer.Messages(
 		jetstream.PullHeartbeat(heartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(true),
 		jetstream.PullMaxMessages(readAhead))
 	if err != nil {
 		return fmt.Errorf("reading the event stream: %w", err)
 	}
-	defer messages.Stop()
-	defer context.AfterFunc(ctx, messages.Stop)()
+	defer coming.Stop()
+	defer context.AfterFunc(ctx, coming.Stop)()
 	if a.resumed {
 		r.log.Debug("events of other nodes are heard", "after", a.seen, "behind", a.target-a.seen)
 	} else {
@@ -130,7 +132,7 @@ func (r *reader) follow(ctx context.Context) error {
 			r.to.Stale(false)
 			a.target = ^uint64(0)
 		}
-		msg, err := messages.Next()
+		msg, err := coming.Next()
 		if err != nil {
 			return errors.Join(context.Cause(ctx), err)
 		}
@@ -157,7 +159,7 @@ func (r *reader) take(a *attachment, msg jetstream.Msg) error {
 	}
 	a.seen = seq
 	r.lastSeq, r.lastID = seq, msg.Headers().Get(jetstream.MsgIDHeader)
-	if event, junk := decode(msg.Data()); junk == nil {
+	if event, junk := r.event(msg); junk == nil {
 		r.to.Apply(live.Offset{Epoch: a.epoch, Seq: seq}, event)
 	} else {
 		r.junkLog.Do(func() {
@@ -165,6 +167,14 @@ func (r *reader) take(a *attachment, msg jetstream.Msg) error {
 		})
 	}
 	return nil
+}
+
+// event reads the event of the last message. What we sent ourselves we know.
+func (r *reader) event(msg jetstream.Msg) (messages.Event, error) {
+	if e := r.own.take(r.lastID); e != nil {
+		return *e, nil
+	}
+	return decode(msg.Data())
 }
 
 // attachment is a consumer of the stream and how far it has come.

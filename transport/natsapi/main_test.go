@@ -246,9 +246,9 @@ func following(t testing.TB, bus *Bus, sink *recorder) {
 	t.Cleanup(func() { cancel(); <-done })
 }
 
-// run runs a feed until ctx ends.
+// run runs a feed of the stream until ctx ends.
 func run(ctx context.Context, t testing.TB, bus *Bus, sink live.Sink) {
-	if err := bus.NewFeed().Run(ctx, sink); !errors.Is(err, context.Canceled) {
+	if err := bus.streamFeed().Run(ctx, sink); !errors.Is(err, context.Canceled) {
 		t.Errorf("the feed ended: %v", err)
 	}
 }

@@ -28,6 +28,9 @@ const (
 var errMet = errors.New("another node is publishing the same events")
 
 func takenAlready(err error) bool {
+	if err == nil {
+		return false
+	}
 	var refused *jetstream.APIError
 	return errors.As(err, &refused) && refused.ErrorCode == codeInProcess
 }

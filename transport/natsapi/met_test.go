@@ -16,29 +16,26 @@ import (
 // busyStream refuses events as a replicated stream does that is taking them from another
 // publisher. It is used by one goroutine.
 type busyStream struct {
-	jetstream.JetStream
-	refuse map[string]int // by message id: how often; negative: always
+	connection
+	replies chan *nats.Msg
+	refuse  map[string]int // by message id: how often; negative: always
 }
 
-func (s *busyStream) PublishMsgAsync(msg *nats.Msg, opts ...jetstream.PublishOpt) (jetstream.PubAckFuture, error) {
+func (s *busyStream) ChanSubscribe(subject string, to chan *nats.Msg) (*nats.Subscription, error) {
+	s.replies = to
+	return s.connection.ChanSubscribe(subject, to)
+}
+
+func (s *busyStream) PublishMsg(msg *nats.Msg) error {
 	id := msg.Header.Get(jetstream.MsgIDHeader)
 	if s.refuse[id] == 0 {
-		return s.JetStream.PublishMsgAsync(msg, opts...)
+		return s.connection.PublishMsg(msg)
 	}
 	s.refuse[id]--
-	f := refusal{msg: msg, err: make(chan error, 1)}
-	f.err <- &jetstream.APIError{Code: 409, ErrorCode: 10158, Description: "duplicate message id is in process"}
-	return f, nil
+	s.replies <- &nats.Msg{Subject: msg.Reply, Data: []byte(
+		`{"error":{"code":409,"err_code":10158,"description":"duplicate message id is in process"},"stream":"DIBS_EVENTS","seq":0}`)}
+	return nil
 }
-
-type refusal struct {
-	msg *nats.Msg
-	err chan error
-}
-
-func (f refusal) Ok() <-chan *jetstream.PubAck { return nil }
-func (f refusal) Err() <-chan error            { return f.err }
-func (f refusal) Msg() *nats.Msg               { return f.msg }
 
 // meeting is a publisher that was not started yet, with the start of client 1 refused.
 func meeting(t *testing.T, times int) (*Bus, *natstest.Outbox, *Publisher) {
@@ -47,7 +44,7 @@ func meeting(t *testing.T, times int) (*Bus, *natstest.Outbox, *Publisher) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.js = &busyStream{JetStream: p.js, refuse: map[string]int{natstest.Started(1, 0).ID: times}}
+	p.sender.nc = &busyStream{connection: p.sender.nc, refuse: map[string]int{natstest.Started(1, 0).ID: times}}
 	outbox.Add(natstest.Started(1, 0))
 	outbox.Add(natstest.Started(2, 0))
 	outbox.Add(natstest.Ended(1, 0))

@@ -33,10 +33,7 @@ type fakeStream struct {
 	messages []*jetstream.RawStreamMsg
 }
 
-var (
-	errAway = errors.New("nobody answers")
-	errFull = errors.New("maximum bytes exceeded")
-)
+var errAway = errors.New("nobody answers")
 
 // jetStream is the fake as a publisher sees it. Its other methods are not called.
 type jetStream struct {
@@ -61,31 +58,34 @@ func (madeStream) CachedInfo() *jetstream.StreamInfo {
 	return &jetstream.StreamInfo{Config: newStream(fakeConfig())}
 }
 
-func (f jetStream) PublishMsgAsync(msg *nats.Msg, _ ...jetstream.PublishOpt) (jetstream.PubAckFuture, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.away {
-		return nil, errAway
-	}
-	ack := fakeAck{msg: msg, ok: make(chan *jetstream.PubAck, 1), err: make(chan error, 1)}
-	if f.tried++; f.full || f.refuse > 0 && f.tried%f.refuse == 0 {
-		ack.err <- errFull
-		return ack, nil
-	}
-	f.messages = append(f.messages, &jetstream.RawStreamMsg{Sequence: uint64(len(f.messages) + 1), Data: msg.Data, Header: msg.Header})
-	ack.ok <- &jetstream.PubAck{}
-	return ack, nil
+// fakeConn is the fake as a sender sees it.
+type fakeConn struct {
+	*fakeStream
+	replies chan *nats.Msg
 }
 
-type fakeAck struct {
-	msg *nats.Msg
-	ok  chan *jetstream.PubAck
-	err chan error
+func (w *fakeConn) NewInbox() string { return "inbox" }
+
+func (w *fakeConn) ChanSubscribe(_ string, to chan *nats.Msg) (*nats.Subscription, error) {
+	w.replies = to
+	return &nats.Subscription{}, nil
 }
 
-func (a fakeAck) Ok() <-chan *jetstream.PubAck { return a.ok }
-func (a fakeAck) Err() <-chan error            { return a.err }
-func (a fakeAck) Msg() *nats.Msg               { return a.msg }
+func (w *fakeConn) PublishMsg(msg *nats.Msg) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.away {
+		return errAway
+	}
+	reply := `{"stream":"DIBS_EVENTS","seq":1}`
+	if w.tried++; w.full || w.refuse > 0 && w.tried%w.refuse == 0 {
+		reply = `{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"},"stream":"DIBS_EVENTS","seq":0}`
+	} else { // the header is not looked at; it is the next message's soon, as the data is
+		w.messages = append(w.messages, &jetstream.RawStreamMsg{Sequence: uint64(len(w.messages) + 1), Data: bytes.Clone(msg.Data)})
+	}
+	w.replies <- &nats.Msg{Subject: msg.Reply, Data: []byte(reply)}
+	return nil
+}
 
 func (f *fakeStream) set(change func(*fakeStream)) {
 	f.mu.Lock()
@@ -153,7 +153,7 @@ func newOutageWorld(t *testing.T) *outageWorld {
 		t.Fatal(err)
 	}
 	p := &Publisher{
-		outbox: outbox, js: jetStream{fakeStream: w.stream}, link: w.link, metrics: registered, stream: fakeConfig(),
+		outbox: outbox, js: jetStream{fakeStream: w.stream}, sender: newSender(&fakeConn{fakeStream: w.stream}), link: w.link, metrics: registered, stream: fakeConfig(),
 		largest: func() int64 { return 1 << 20 }, durable: func() error { return nil },
 		log: slog.New(slog.NewTextHandler(w.log, nil)), now: time.Now, timing: timing{poll: pollEvery, count: countEvery},
 		wake: make(chan struct{}, 1), stopping: make(chan struct{}), done: make(chan struct{}),

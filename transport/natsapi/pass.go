@@ -27,9 +27,15 @@ const (
 	reasonSize, reasonNo = "too_large", "not_encodable"
 )
 
-// pass publishes the oldest rows of the outbox and clears those of which every
-// event was acknowledged. It reports whether there are more to be had at once.
+// pass publishes the oldest rows of the outbox, and settles those of which every
+// event was acknowledged, if it is time. It reports whether there are more to be had
+// at once.
 func (p *Publisher) pass(ctx context.Context) (more bool, err error) {
+	if p.due() { // before anything else is read: rows that cannot be settled must not grow
+		if err := p.settle(ctx); err != nil {
+			return false, err
+		}
+	}
 	if !p.ensured {
 		if err := p.ensure(ctx); err != nil {
 			return false, err
@@ -46,7 +52,11 @@ func (p *Publisher) pass(ctx context.Context) (more bool, err error) {
 	if perr != nil && !met {
 		p.ensured = false // the stream may be what is missing
 	}
-	cerr := p.clear(ctx, rows)
+	p.hold(rows)
+	var cerr error
+	if p.due() {
+		cerr = p.settle(ctx)
+	}
 	if met && cerr != nil {
 		perr = nil // a failure is a failure, whomever this one met
 	}
@@ -75,7 +85,7 @@ func (p *Publisher) ensure(ctx context.Context) error {
 func (p *Publisher) rows(ctx context.Context) ([]messages.OutboxRow, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	rows, err := p.outbox.OutboxRows(ctx, p.limit)
+	rows, err := p.outbox.OutboxRows(ctx, idsOf(p.held), p.limit)
 	if err != nil {
 		return nil, fmt.Errorf("reading the outbox: %w", err)
 	}
@@ -100,139 +110,51 @@ func (p *Publisher) forgetOthers(rows []messages.OutboxRow) {
 
 // send publishes an event, reduced if it must be.
 func (p *Publisher) send(s *step) error {
-	msg, err := encode(s.event, "")
+	p.own.sends(s.id, &s.event)
+	msg, err := p.sender.encoder.encode(&s.event, "")
 	switch {
 	case err != nil:
-		s.ack, err = p.sendReduced(s.event, reasonNo, err)
+		return p.sendReduced(s, reasonNo, err)
 	case int64(len(msg.Data)+headerRoom) > p.largest():
-		s.ack, err = p.sendReduced(s.event, reasonSize, nats.ErrMaxPayload)
-	default:
-		s.ack, err = p.transmit(msg)
+		return p.sendReduced(s, reasonSize, nats.ErrMaxPayload)
 	}
-	return err
+	return p.transmit(s, msg)
 }
 
-func (p *Publisher) sendReduced(e messages.Event, reason string, cause error) (jetstream.PubAckFuture, error) {
+func (p *Publisher) sendReduced(s *step, reason string, cause error) error {
+	p.own.take(s.id) // a reader is told what the stream says
 	p.metrics.reduced.Inc()
-	p.log.Error("an event is published without names and texts", "event", eventID(e), "reason", reason, "error", cause)
-	msg, err := encode(e, reason)
+	p.log.Error("an event is published without names and texts", "event", s.id, "reason", reason, "error", cause)
+	msg, err := p.sender.encoder.encode(&s.event, reason)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return p.transmit(msg)
+	return p.transmit(s, msg)
 }
 
-func (p *Publisher) transmit(msg *nats.Msg) (jetstream.PubAckFuture, error) {
-	// Not tried again by the client: that would be out of order.
-	ack, err := p.js.PublishMsgAsync(msg, jetstream.WithRetryAttempts(0))
-	if err != nil {
-		return nil, fmt.Errorf("publishing an event: %w", err)
+func (p *Publisher) transmit(s *step, msg *nats.Msg) error {
+	if err := p.sender.send(msg, &s.receipt); err != nil {
+		return fmt.Errorf("publishing an event: %w", err)
 	}
-	return ack, nil
+	return nil
 }
 
 // await waits for the acknowledgement of one event.
-func (p *Publisher) await(ctx context.Context, s *step) error {
-	ack, err := p.ackOf(ctx, s.ack)
+func (p *Publisher) await(ctx context.Context, s *step, lost <-chan struct{}) error {
+	err := p.sender.wait(ctx, &s.receipt, lost)
 	if errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum) {
-		ack, err = p.again(ctx, s.event, err)
+		// Only the stream knows its limit. Nothing later of the client was sent.
+		if err = p.sendReduced(s, reasonSize, err); err == nil {
+			err = p.sender.wait(ctx, &s.receipt, lost)
+		}
 	}
 	if err != nil {
-		return fmt.Errorf("publishing event %s: %w", eventID(s.event), err)
+		return fmt.Errorf("publishing event %s: %w", s.id, err)
 	}
-	p.acked[eventID(s.event)] = true
-	p.metrics.acked(string(s.event.Type), s.event.At, ack.Duplicate)
+	p.acked[s.id] = true
+	p.echo.published(s.event)
+	p.metrics.acked(string(s.event.Type), s.event.At, s.duplicate)
 	return nil
-}
-
-// again publishes reduced what the stream finds too large. Nothing later of its
-// client was sent.
-func (p *Publisher) again(ctx context.Context, e messages.Event, cause error) (*jetstream.PubAck, error) {
-	future, err := p.sendReduced(e, reasonSize, cause)
-	if err != nil {
-		return nil, err
-	}
-	return p.ackOf(ctx, future)
-}
-
-// ackOf waits for one acknowledgement. The client fails it when the connection
-// is lost or nothing came for [ackWithin].
-func (p *Publisher) ackOf(ctx context.Context, future jetstream.PubAckFuture) (*jetstream.PubAck, error) {
-	select {
-	case ack := <-future.Ok():
-		return ack, nil
-	case err := <-future.Err():
-		return nil, err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// clear removes the rows of which every event is on the stream, for good. A row
-// behind one that failed may be among them: its events depend on nothing of the
-// other row, or they would not have been sent.
-func (p *Publisher) clear(ctx context.Context, rows []messages.OutboxRow) error {
-	var gone []messages.OutboxRow
-	var ids []int64
-	for _, row := range rows {
-		if !p.complete(row) {
-			continue
-		}
-		gone = append(gone, row)
-		if row.Unreadable != nil {
-			continue
-		}
-		if len(row.Events) == 0 {
-			p.log.Error("a row of the outbox holds no events and is removed", "row", row.ID)
-		}
-		ids = append(ids, row.ID)
-	}
-	if len(gone) == 0 {
-		return nil
-	}
-	if err := p.durable(); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	if err := p.outbox.ClearOutbox(ctx, ids); err != nil {
-		return fmt.Errorf("clearing the outbox: %w", err)
-	}
-	if err := p.setAside(ctx, gone); err != nil {
-		return err
-	}
-	for _, row := range gone {
-		for _, e := range row.Events {
-			delete(p.acked, eventID(e))
-		}
-	}
-	return nil
-}
-
-// setAside takes the rows out of the way that could not be read. What could be
-// read of them is on the stream.
-func (p *Publisher) setAside(ctx context.Context, rows []messages.OutboxRow) error {
-	for _, row := range rows {
-		if row.Unreadable == nil {
-			continue
-		}
-		if err := p.outbox.SetOutboxAside(ctx, row.ID, row.Unreadable.Error()); err != nil {
-			return fmt.Errorf("setting aside row %d of the outbox, which cannot be read: %w", row.ID, err)
-		}
-		p.metrics.unreadable.Inc()
-		p.log.Error("a row of the outbox cannot be read: some of its events are not published; it is kept in the table outbox_unreadable",
-			"row", row.ID, "published", len(row.Events), "cause", row.Unreadable)
-	}
-	return nil
-}
-
-func (p *Publisher) complete(row messages.OutboxRow) bool {
-	for _, e := range row.Events {
-		if !p.acked[eventID(e)] {
-			return false
-		}
-	}
-	return true
 }
 
 // adapt takes more rows next time if these held few events, fewer if many.

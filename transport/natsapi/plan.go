@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go"
 
 	"github.com/dibs-calls/dibs/messages"
 )
@@ -14,9 +14,10 @@ import (
 // step is an event on its way to the stream, in the plan of a pass.
 type step struct {
 	event messages.Event
+	id    string
 	waits int     // for how many events before it
 	then  []*step // which wait for this one
-	ack   jetstream.PubAckFuture
+	receipt
 }
 
 // plan makes steps of the events that were not acknowledged yet, and returns
@@ -29,17 +30,18 @@ func (p *Publisher) plan(rows []messages.OutboxRow) (ready []*step) {
 	last := map[uuid.UUID]*step{} // by client and by user
 	for _, row := range rows {
 		for _, e := range row.Events {
-			if p.acked[eventID(e)] {
+			id := eventID(e)
+			if p.acked[id] {
 				continue
 			}
-			s := &step{event: e}
+			s := &step{event: e, id: id}
 			client, user := whom(e)
-			for _, id := range []uuid.UUID{client.UUID, user.UUID} {
-				if before := last[id]; before != nil && before != s {
+			for _, whose := range [...]uuid.UUID{client.UUID, user.UUID} {
+				if before := last[whose]; before != nil && before != s {
 					before.then = append(before.then, s)
 					s.waits++
 				}
-				last[id] = s
+				last[whose] = s
 			}
 			if s.waits == 0 {
 				ready = append(ready, s)
@@ -54,29 +56,33 @@ func (p *Publisher) plan(rows []messages.OutboxRow) (ready []*step) {
 // sent, and nothing from a certain time on: late says that some were left then.
 // What waits for an event that another node is publishing is left, and errMet says so.
 func (p *Publisher) publish(ctx context.Context, rows []messages.OutboxRow, until time.Time) (late bool, err error) {
+	up, lost := p.link.state()
+	if !up {
+		return false, nats.ErrDisconnected
+	}
 	ready, met := p.plan(rows), error(nil)
 	var flying []*step // sent and not acknowledged, the oldest first
 	for len(ready) > 0 || len(flying) > 0 {
 		if len(ready) > 0 && !p.now().Before(until) {
-			return true, p.awaitAll(ctx, flying)
+			return true, p.awaitAll(ctx, flying, lost)
 		}
-		if len(ready) > 0 && len(flying) < inFlight {
+		if len(ready) > 0 && len(flying) < inFlight && (len(flying) == 0 || !flying[0].settled) {
 			s := ready[0]
 			ready = ready[1:]
 			if err := p.send(s); err != nil {
-				return false, errors.Join(err, p.awaitAll(ctx, flying))
+				return false, errors.Join(err, p.awaitAll(ctx, flying, lost))
 			}
 			flying = append(flying, s)
 			continue
 		}
 		s := flying[0]
 		flying = flying[1:]
-		switch err := p.await(ctx, s); {
+		switch err := p.await(ctx, s, lost); {
 		case takenAlready(err):
 			met = errMet
 			continue
 		case err != nil:
-			return false, errors.Join(err, p.awaitAll(ctx, flying))
+			return false, errors.Join(err, p.awaitAll(ctx, flying, lost))
 		}
 		for _, next := range s.then {
 			if next.waits--; next.waits == 0 {
@@ -88,9 +94,9 @@ func (p *Publisher) publish(ctx context.Context, rows []messages.OutboxRow, unti
 }
 
 // awaitAll waits for what is still on its way, and returns the first failure.
-func (p *Publisher) awaitAll(ctx context.Context, flying []*step) (first error) {
+func (p *Publisher) awaitAll(ctx context.Context, flying []*step, lost <-chan struct{}) (first error) {
 	for _, s := range flying {
-		if err := p.await(ctx, s); err != nil && first == nil && !takenAlready(err) {
+		if err := p.await(ctx, s, lost); err != nil && first == nil && !takenAlready(err) {
 			first = err
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/dibs-calls/dibs/messages"
 )
 
 const (
@@ -17,8 +19,12 @@ const (
 	pollEvery = time.Second
 	// passPause is the least time between the beginnings of two passes, unless
 	// there is a backlog: under load a pass then takes more rows instead of
-	// taking the store's attention more often.
-	passPause = 5 * time.Millisecond
+	// taking the store's attention more often. The readers of this node do not wait
+	// for it: they are told of a commit before it is answered.
+	passPause = 20 * time.Millisecond
+	// settleEvery is the least time between two flushes of the embedded server's
+	// files: one serves all rows of that time. See [Publisher.settle].
+	settleEvery = 250 * time.Millisecond
 
 	retryFirst = 50 * time.Millisecond
 	retryMost  = time.Second
@@ -32,10 +38,13 @@ const (
 type Publisher struct {
 	outbox  Outbox
 	js      jetstream.JetStream
+	sender  *sender
 	link    *link
 	largest func() int64 // bytes of a message, as the server has it
 	durable func() error // what was acknowledged is on stable storage
 	stream  StreamConfig
+	echo    *echo // is told of what was published; nil: nobody is
+	own     *own  // is told of what is being sent; nil: nobody is
 	metrics *metrics
 	log     *slog.Logger
 	now     func() time.Time
@@ -49,15 +58,17 @@ type Publisher struct {
 	stop     sync.Once
 
 	// Owned by the publishing goroutine.
-	limit   int             // rows a pass
-	acked   map[string]bool // events acknowledged, of rows that could not be cleared yet
-	ensured bool            // the stream is there, as far as we know
-	trouble bool            // the last pass failed
-	met     int             // passes in a row that met another publisher; see met.go
+	limit   int                  // rows a pass
+	acked   map[string]bool      // events acknowledged, of rows of which others were not
+	held    []messages.OutboxRow // whose events were all acknowledged, and are to be settled
+	settled time.Time            // when rows were settled last
+	ensured bool                 // the stream is there, as far as we know
+	trouble bool                 // the last pass failed
+	met     int                  // passes in a row that met another publisher; see met.go
 }
 
-// timing is what tests shorten.
-type timing struct{ poll, count time.Duration }
+// timing is what tests shorten, and how long rows may wait to be settled.
+type timing struct{ poll, count, settle time.Duration }
 
 // Wake says that something was committed. It never waits.
 func (p *Publisher) Wake() {
@@ -73,7 +84,10 @@ func (p *Publisher) Start() {
 		ctx, cancel := context.WithCancel(context.Background())
 		p.cancel = cancel
 		var both sync.WaitGroup
-		both.Go(func() { p.run(ctx) })
+		both.Go(func() {
+			defer p.sender.close()
+			p.run(ctx)
+		})
 		both.Go(func() { p.count(ctx) })
 		go func() {
 			both.Wait()
@@ -135,8 +149,15 @@ func (p *Publisher) run(ctx context.Context) {
 
 // rest waits for something to do. It reports whether to stop.
 func (p *Publisher) rest(ctx context.Context, poll <-chan time.Time, began time.Time) bool {
+	due := time.NewTimer(max(0, p.untilDue()))
+	defer due.Stop()
+	if len(p.held) == 0 {
+		due.Stop()
+	}
 	select {
 	case <-p.wake:
+	case <-due.C:
+		return false
 	case <-poll:
 		return false
 	case <-p.stopping:
@@ -162,6 +183,9 @@ func (p *Publisher) flush(ctx context.Context) {
 		if p.meets(err) {
 			pause(ctx, metPause())
 			continue
+		}
+		if err == nil && !more {
+			err = p.settle(ctx)
 		}
 		if err != nil {
 			p.log.Warn("stopping while events wait in the outbox; they are published after the next start", "error", err)

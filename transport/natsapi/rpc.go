@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 	"golang.org/x/time/rate"
 
+	"github.com/dibs-calls/dibs/admission"
 	"github.com/dibs-calls/dibs/transport/wire"
 )
 
@@ -45,6 +47,9 @@ type ServiceConfig struct {
 	Version     string        // of the program; one that is not semantic becomes 0.0.0
 	Timeout     time.Duration // of a request that names none; zero: 5 s
 	MaxInFlight int           // requests in the engine at a time; zero: 4096
+	// Admission says which requests are taken on when there are too many; it is the
+	// same for all ways into the process. Nil: one of its own.
+	Admission *admission.Limiter
 	// RateLimit is how many requests a second each name may make, and those
 	// without one together; zero: no limit. A name may use up one second's worth
 	// at once.
@@ -86,6 +91,7 @@ type Service struct {
 	micro   micro.Service // set by Start
 
 	callers  *rpcCallers
+	seed     maphash.Seed  // of callers, for admission
 	readings *readings     // for status
 	places   chan struct{} // one taken for each request in the engine
 
@@ -109,10 +115,13 @@ func (b *Bus) NewService(cfg ServiceConfig) (*Service, error) {
 	if cfg.MaxInFlight <= 0 {
 		cfg.MaxInFlight = rpcMaxInFlight
 	}
+	if cfg.Admission == nil {
+		cfg.Admission = admission.New(admission.Options{Most: cfg.MaxInFlight})
+	}
 	s := &Service{
 		cfg: cfg, desk: wire.NewDesk(cfg.Calls, cfg.People, b.cfg.Now), nc: b.link.nc, log: b.log("rpc"),
 		busyLog: &rate.Sometimes{First: 10, Interval: time.Second}, places: make(chan struct{}, cfg.MaxInFlight),
-		callers: newRPCCallers(cfg.RateLimit, max(1, cfg.MaxInFlight/2)),
+		seed: maphash.MakeSeed(), callers: newRPCCallers(cfg.RateLimit, max(1, cfg.MaxInFlight/2)),
 	}
 	if cfg.Directory != nil {
 		s.desk.SetDirectory(cfg.Directory, b.cfg.Ingest.Region)
@@ -187,41 +196,49 @@ func (s *Service) take(e *endpoint, name string, r micro.Request) {
 		return
 	}
 	who := x.scope()
-	if p := s.enter(who); p != nil {
+	pass, p := s.enter(who, e.class)
+	if p != nil {
 		x.finish(nil, p)
 		return
 	}
 	go func() {
-		defer s.leave(who)
+		defer s.leave(who, pass, x)
 		x.serve()
 	}()
 }
 
 // enter takes a place in the engine. It never waits: a queue here would only
 // make everybody late.
-func (s *Service) enter(who string) *wire.Problem {
+func (s *Service) enter(who string, class admission.Class) (pass admission.Pass, p *wire.Problem) {
 	if !s.cfg.Reachable() {
-		return unavailable()
+		return pass, unavailable()
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.stopping {
-		return unavailable()
+		return pass, unavailable()
 	}
 	if p := s.callers.enter(who, time.Now()); p != nil {
-		return p
+		return pass, p
+	}
+	pass, ok := s.cfg.Admission.Enter(class, byte(maphash.String(s.seed, who)))
+	if !ok {
+		s.callers.leave(who)
+		return pass, s.overloaded()
 	}
 	select {
 	case s.places <- struct{}{}:
 		s.busy.Add(1)
-		return nil
+		return pass, nil
 	default:
+		s.cfg.Admission.Leave(pass, false)
 		s.callers.leave(who)
-		return overloaded()
+		return pass, s.overloaded()
 	}
 }
 
-func (s *Service) leave(who string) {
+func (s *Service) leave(who string, pass admission.Pass, x *rpc) {
+	s.cfg.Admission.Leave(pass, x.endpoint.paced && x.done)
 	s.callers.leave(who)
 	<-s.places
 	s.busy.Done()

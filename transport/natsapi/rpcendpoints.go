@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/dibs-calls/dibs/admission"
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/dibs-calls/dibs/transport/wire"
 )
@@ -12,6 +13,8 @@ import (
 // endpoint is one thing that can be asked for.
 type endpoint struct {
 	name   string
+	class  admission.Class
+	paced  bool   // how long it takes says how busy the process is
 	action string // of the same request over HTTP; empty: it changes nothing
 	handle func(ctx context.Context, x *rpc) (any, error)
 	schema string // JSON Schema of the body
@@ -27,7 +30,7 @@ const (
 
 func (s *Service) endpoints() []endpoint {
 	return []endpoint{
-		{"start", wire.ActionStart, func(ctx context.Context, x *rpc) (any, error) {
+		{"start", admission.Start, true, wire.ActionStart, func(ctx context.Context, x *rpc) (any, error) {
 			in, user, key, err := x.change(ctx)
 			if err != nil {
 				return nil, err
@@ -35,7 +38,7 @@ func (s *Service) endpoints() []endpoint {
 			return s.desk.Start(ctx, user, in, key)
 		}, schema("", "user_id", schemaID, "user_email", schemaEmail, "client_id", schemaID, "client_phone", schemaPhone, "lease_seconds", schemaLease)},
 
-		{"end", wire.ActionEnd, func(ctx context.Context, x *rpc) (any, error) {
+		{"end", admission.End, true, wire.ActionEnd, func(ctx context.Context, x *rpc) (any, error) {
 			in, user, key, err := x.change(ctx)
 			if err != nil {
 				return nil, err
@@ -44,7 +47,7 @@ func (s *Service) endpoints() []endpoint {
 		}, schema("", "user_id", schemaID, "user_email", schemaEmail, "call_id", schemaID, "token", schemaToken,
 			"disposition", `{"type":"string","maxLength":200}`, "notes", `{"type":"string","maxLength":16384}`)},
 
-		{"renew", wire.ActionRenew, func(ctx context.Context, x *rpc) (any, error) {
+		{"renew", admission.End, false, wire.ActionRenew, func(ctx context.Context, x *rpc) (any, error) {
 			in, user, key, err := x.change(ctx)
 			if err != nil {
 				return nil, err
@@ -53,7 +56,7 @@ func (s *Service) endpoints() []endpoint {
 		}, schema("call_id token", "user_id", schemaID, "user_email", schemaEmail, "call_id", schemaID, "token", schemaToken,
 			"lease_seconds", schemaLease)},
 
-		{"availability", "", func(ctx context.Context, x *rpc) (any, error) {
+		{"availability", admission.End, false, "", func(ctx context.Context, x *rpc) (any, error) {
 			client, err := x.client()
 			if err != nil {
 				return nil, err

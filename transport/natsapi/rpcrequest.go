@@ -32,6 +32,7 @@ type rpc struct {
 	header   micro.Headers
 	body     []byte
 	began    time.Time
+	done     bool // it was carried out
 }
 
 // answerable reports whether an answer may be sent to subject. The server lets
@@ -141,6 +142,7 @@ func (x *rpc) finish(answer any, err error) {
 	if err != nil {
 		status = x.refuse(out, wire.ProblemOf(err, x.endpoint.action == ""))
 	}
+	x.done = status == http.StatusOK
 	x.service.metrics.served(x.name, status, time.Since(x.began))
 	// While the connection is down nothing can be answered. The caller asks
 	// again, with the same key.
@@ -171,4 +173,7 @@ func (x *rpc) refuse(out *nats.Msg, p *wire.Problem) (status int) {
 
 func unavailable() *wire.Problem { return &wire.Problem{Code: messages.CodeUnavailable} }
 
-func overloaded() *wire.Problem { return &wire.Problem{Code: messages.CodeOverloaded} }
+// overloaded refuses a request, and says when to come again.
+func (s *Service) overloaded() *wire.Problem {
+	return &wire.Problem{Code: messages.CodeOverloaded, RetryAfter: s.cfg.Admission.RetryAfter()}
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/dibs-calls/dibs/admission"
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/dibs-calls/dibs/transport/wire"
 )
@@ -45,7 +46,7 @@ type StatusAnswer struct {
 }
 
 func (s *Service) statusEndpoint() endpoint {
-	return endpoint{"status", "", func(ctx context.Context, x *rpc) (any, error) {
+	return endpoint{"status", admission.End, false, "", func(ctx context.Context, x *rpc) (any, error) {
 		var in struct {
 			After string `json:"after"`
 		}

@@ -10,7 +10,8 @@ import (
 // where it is chatty: its notices are news to nobody but a person who looks for
 // a fault.
 type serverLog struct {
-	log *slog.Logger
+	log    *slog.Logger
+	health *health
 
 	mu    sync.Mutex
 	first string // fatal message
@@ -18,9 +19,14 @@ type serverLog struct {
 
 func (l *serverLog) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
 func (l *serverLog) Warnf(format string, v ...any)   { l.log.Warn(fmt.Sprintf(format, v...)) }
-func (l *serverLog) Errorf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) }
 func (l *serverLog) Debugf(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
 func (l *serverLog) Tracef(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
+
+// Errorf hands on what may say that the disk is full.
+func (l *serverLog) Errorf(format string, v ...any) {
+	l.log.Error(fmt.Sprintf(format, v...))
+	l.health.heard(v)
+}
 
 // Fatalf is where the server's own logger would end the process.
 func (l *serverLog) Fatalf(format string, v ...any) {

@@ -56,6 +56,9 @@ func Refused(answer messages.Answer) *Problem {
 // ProblemOf finds out what may be told about err. A request that ended by its
 // deadline may have been written, unless it only reads.
 func ProblemOf(err error, reads bool) *Problem {
+	if p, direct := err.(*Problem); direct { //nolint:errorlint // the usual case: As costs an allocation
+		return p
+	}
 	var p *Problem
 	if errors.As(err, &p) {
 		return p

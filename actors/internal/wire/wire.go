@@ -6,6 +6,11 @@
 // its fields. No clock travels: a deadline is a duration from the moment at which the
 // message arrives.
 //
+// # Versions
+//
+//  1. The first.
+//  2. [StartAgain].
+//
 // # Rolling upgrades
 //
 // Nodes of two versions are in one cluster while it is updated. So:
@@ -34,7 +39,7 @@ import (
 )
 
 // Version is the highest version of the protocol that this program speaks.
-const Version = 1
+const Version = 2
 
 // Check asks a client actor whether its client can be called.
 type Check struct{ Client messages.ClientID }
@@ -47,6 +52,11 @@ type Again struct {
 	User messages.UserID
 	Call messages.CallID
 }
+
+// StartAgain is a start of which an earlier try may have had its effect and is over: it
+// was lost with the node that carried it out. Whoever would take it for a start would
+// begin a call a second time, so it is a kind of its own.
+type StartAgain struct{ Start messages.StartCall }
 
 // kind is the number of a kind of message, for ever.
 type kind uint8
@@ -64,6 +74,7 @@ func kinds() map[kind]struct {
 		1: {1, messages.StartCall{}}, 2: {1, messages.EndCall{}}, 3: {1, messages.SaveLog{}},
 		4: {1, messages.RenewCall{}}, 5: {1, messages.ReportStarted{}}, 6: {1, messages.ReportEnded{}},
 		7: {1, Check{}}, 8: {1, Forget{}}, 9: {1, messages.Answer{}}, 10: {1, messages.Availability{}},
+		11: {2, StartAgain{}},
 		20: {1, messages.Reserve{}}, 21: {1, messages.Withdraw{}}, 22: {1, messages.Confirm{}},
 		23: {1, messages.Lost{}}, 24: {1, messages.Released{}}, 25: {1, messages.HolderSays{}},
 		30: {1, messages.Reserved{}}, 31: {1, messages.Refused{}}, 32: {1, messages.AskHolder{}},

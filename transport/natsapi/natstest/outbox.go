@@ -63,7 +63,7 @@ func (o *Outbox) Len() int {
 }
 
 // OutboxRows implements natsapi.Outbox.
-func (o *Outbox) OutboxRows(ctx context.Context, limit int) ([]messages.OutboxRow, error) {
+func (o *Outbox) OutboxRows(ctx context.Context, except []int64, limit int) ([]messages.OutboxRow, error) {
 	if o.OnRead != nil {
 		if err := o.OnRead(); err != nil {
 			return nil, err
@@ -71,9 +71,14 @@ func (o *Outbox) OutboxRows(ctx context.Context, limit int) ([]messages.OutboxRo
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	rows := make([]messages.OutboxRow, 0, min(limit, len(o.rows)))
-	for _, r := range o.rows[:cap(rows)] {
-		rows = append(rows, r.OutboxRow)
+	var rows []messages.OutboxRow
+	for _, r := range o.rows {
+		if len(rows) == limit {
+			break
+		}
+		if !slices.Contains(except, r.ID) {
+			rows = append(rows, r.OutboxRow)
+		}
 	}
 	return rows, ctx.Err()
 }
