@@ -17,10 +17,12 @@
 // Who is refused first. Not all requests are alike ([Class]): an end frees a client
 // and a user and so makes room, and a renewal that is refused ends a call that goes
 // on. Both are admitted while four times as much is in flight as a start may find
-// there, and while no more is than two bursts. What people do beside calls (looking for clients, signing in) has places
-// of its own, so that a fleet that asks too much does not keep people from their
-// pages, nor a slow search starts from the engine. And whoever has few requests in
-// flight may find a quarter more there than who has many.
+// there, and while no more is than two bursts. What people do beside calls, such as
+// looking for clients, has places of its own, so that a fleet that asks too much does
+// not keep people from their pages, nor a slow search starts from the engine. So have
+// questions about calls, whose answers may be for slow readers. A quarter of all places
+// is kept from starts, and whoever has few requests in flight may find a quarter more
+// room than who has many.
 //
 // Failure rules. Nothing is decided on few samples. Below a least number in flight
 // ([limit.Floor]) nobody is ever refused for being late: so few cannot be the reason, and

@@ -16,8 +16,8 @@ const (
 	// defaultMost bounds what all requests together hold in memory.
 	defaultMost = 4096
 
-	// Who was refused is told to come again after this, and up to twice as much
-	// later, so that not all come together.
+	// Who was refused is told to come again after one to three seconds, whole ones, for
+	// that is what Retry-After can say: so that not all come together.
 	retryAfter = time.Second
 )
 
@@ -39,6 +39,7 @@ type Limiter struct {
 	epoch    atomic.Uint32 // raised when the limit is lowered
 	commands atomic.Int64  // starts and ends in flight
 	asides   atomic.Int64  // and what is aside
+	asks     atomic.Int64
 	parts    atomic.Int64
 	callers  [256]atomic.Int32 // commands of each
 	verdicts [classes][verdicts]atomic.Uint64
@@ -129,6 +130,8 @@ func (l *Limiter) take(p Pass) load {
 		now.alike, now.caller = int(l.commands.Add(1)), int(l.callers[p.caller].Add(1))
 	case Aside:
 		now.alike = int(l.asides.Add(1))
+	case Ask:
+		now.alike = int(l.asks.Add(1))
 	default:
 		l.parts.Add(1)
 	}
@@ -143,6 +146,8 @@ func (l *Limiter) free(p Pass) {
 		l.callers[p.caller].Add(-1)
 	case Aside:
 		l.asides.Add(-1)
+	case Ask:
+		l.asks.Add(-1)
 	default:
 		l.parts.Add(-1)
 	}
@@ -160,6 +165,9 @@ func (l *Limiter) tick(now time.Time) {
 	}
 	refused := l.verdicts[Start][late].Load()
 	finished, took, busy := l.finished.Swap(0), l.took.Swap(0), l.busy.Swap(0)
+	if elapsed >= 2*atMost { // nobody came for most of it, so what was before is long past
+		finished, refused = 0, l.refused
+	}
 	each := max(1, finished)
 	left := int64(l.verdicts[Start][admitted].Load()+l.verdicts[End][admitted].Load()) - l.commands.Load()
 	next, lowered := l.control.Step(limit.Window{
@@ -176,7 +184,9 @@ func (l *Limiter) tick(now time.Time) {
 }
 
 // InFlight is how many requests are in flight.
-func (l *Limiter) InFlight() int { return int(l.commands.Load() + l.asides.Load() + l.parts.Load()) }
+func (l *Limiter) InFlight() int {
+	return int(l.commands.Load() + l.asides.Load() + l.asks.Load() + l.parts.Load())
+}
 
 // RetryAfter is when whoever was refused now should come again.
-func (l *Limiter) RetryAfter() time.Duration { return retryAfter + rand.N(2*retryAfter) }
+func (l *Limiter) RetryAfter() time.Duration { return retryAfter * time.Duration(1+rand.N(3)) }

@@ -19,7 +19,7 @@ func (l *Limiter) Register(registry prometheus.Registerer) error {
 		gauge("dibs_admission_target_seconds", "How long starts and ends may take on average before the limit is lowered.",
 			func() float64 { return float64(l.target.Load()) / 1e9 }),
 	}
-	for c, class := range []string{Start: "start", End: "end", Aside: "aside", Part: "part"} {
+	for c, class := range []string{Start: "start", End: "end", Aside: "aside", Part: "part", Ask: "ask"} {
 		for v, result := range []string{admitted: "admitted", late: "late", full: "full"} {
 			all = append(all, prometheus.NewCounterFunc(prometheus.CounterOpts{
 				Name: "dibs_admission_requests_total",

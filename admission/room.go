@@ -16,6 +16,9 @@ const (
 	// Part: what is done for a request before it is known what it is, such as finding
 	// out who asks. It is refused only where there is no place at all.
 	Part
+	// Ask: a question about calls. It waits for nobody's commit, but perhaps for a slow
+	// reader of its answer, so it has places of its own.
+	Ask
 	classes
 )
 
@@ -47,6 +50,9 @@ func judge(c Class, l load, places, most int) verdict {
 		return full
 	}
 	room := places
+	if (c == Start || c == Aside) && l.all > most-most/4 {
+		return late // the rest is for ends, and for finding out who asks
+	}
 	switch c {
 	case Start:
 		if l.caller <= places/8 {
@@ -54,6 +60,8 @@ func judge(c Class, l load, places, most int) verdict {
 		}
 	case End:
 		room = max(ahead*room, 2*limit.Rest)
+	case Ask:
+		room = max(1, most/2)
 	case Aside:
 		room = max(limit.Floor, places) / 2
 	default:

@@ -109,7 +109,7 @@ func (c *Client) renewNow(ctx context.Context, call Call, lease time.Duration) (
 	}
 	for n := 0; ; n++ {
 		renewed, sent, err := c.renewOnce(ctx, call, lease, share(ctx))
-		if err == nil || !asError(err).temporary() || !pause(ctx, asError(err).retryAfter+backoff(n)) {
+		if err == nil || !asError(err).temporary() || !pause(ctx, spread(asError(err).retryAfter)+backoff(n)) {
 			return renewed, sent, err
 		}
 	}

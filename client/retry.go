@@ -43,7 +43,7 @@ func (c *Client) ask(ctx context.Context, r *request) ([]byte, error) {
 		if e.Code == CodeOutcomeUnknown {
 			doubt = e
 		}
-		if !pause(ctx, e.retryAfter+backoff(n)) {
+		if !pause(ctx, spread(e.retryAfter)+backoff(n)) {
 			return nil, gaveUp(ctx, e, doubt)
 		}
 	}
@@ -103,6 +103,10 @@ func backoff(n int) time.Duration {
 	}
 	return d/2 + rand.N(d)
 }
+
+// spread is a time that a server asked to wait for, or up to half as much more: it told
+// many the same, and they need not come back together.
+func spread(d time.Duration) time.Duration { return d + rand.N(d/2+1) }
 
 // pause waits for d. It is false at once if ctx ends before.
 func pause(ctx context.Context, d time.Duration) bool {

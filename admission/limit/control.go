@@ -71,7 +71,11 @@ func (c Control) Target() time.Duration { return max(GoodTime, stretch*c.base) }
 // those take that were admitted before says nothing about the new one.
 func (c Control) Step(w Window) (next Control, lowered bool) {
 	if w.Finished < Enough {
-		return c.relaxed(w), false
+		if w.Refused == 0 { // nobody needs it: what was seen before says nothing any more
+			c.late, c.mark = 0, mark{}
+			c.set(max(c.limit, Rest))
+		}
+		return c, false
 	}
 	c = c.learned(w)
 	mean, target := float64(w.Mean), float64(c.Target())

@@ -67,8 +67,14 @@ func (r *report) broken(most float64) (all []string) {
 	if refused := again.Refused / max(1, again.Offered); refused > 0.02 {
 		say("%.1f %% were refused when the load had fallen", 100*refused)
 	}
+	if twice.Admitted < 0.5*r.Capacity {
+		say("at twice the capacity %.0f calls a second were admitted of %.0f that can be", twice.Admitted, r.Capacity)
+	}
 	for _, rounds := range r.Stages {
 		f := median(rounds)
+		if f.Wrong > 0 || f.EndsRefused > 0 {
+			say("%s: %d requests had no answer, %d ends were refused", f.Stage, f.Wrong, f.EndsRefused)
+		}
 		if f.Probes.NoRetryAfter > 0 {
 			say("%s: %d refusals were not as the contract says", f.Stage, f.Probes.NoRetryAfter)
 		}

@@ -44,8 +44,10 @@ func (x *exchange) class() (c admission.Class, paced bool) {
 	switch {
 	case !x.route.change:
 		return x.route.class, false
-	case bytes.Contains(x.body, []byte(wire.ActionStart)):
-		return admission.Start, true
+	case bytes.Contains(x.body, []byte(wire.ActionEnd)):
+		return admission.End, true
+	case bytes.Contains(x.body, []byte(wire.ActionRenew)):
+		return admission.End, false
 	}
-	return admission.End, bytes.Contains(x.body, []byte(wire.ActionEnd))
+	return admission.Start, true
 }

@@ -22,14 +22,14 @@ func TestClasses(t *testing.T) {
 		{"POST /api/calls", `{"action":"start_call"}`, admission.Start, true},
 		{"PUT /api/user-status", `{"action":"end_call"}`, admission.End, true},
 		{"PUT /api/user-status", `{"action":"renew_call"}`, admission.End, false},
-		{"PUT /api/user-status", `nonsense`, admission.End, false},
-		{"GET /api/user-status", "", admission.End, false},
-		{"GET /api/clients/{id}/availability", "", admission.End, false},
+		{"PUT /api/user-status", `nonsense`, admission.Start, true},
+		{"GET /api/user-status", "", admission.Ask, false},
+		{"GET /api/clients/{id}/availability", "", admission.Ask, false},
 		{"DELETE /api/user-status/{user_id}/call", "", admission.End, false},
 		{"POST /api/call-logs", "", admission.End, false},
 		{"POST /api/auth/logout", "", admission.End, false},
 		{"GET /api/clients", "", admission.Aside, false},
-		{"POST /api/auth/login", "", admission.Aside, false},
+		{"POST /api/auth/login", "", admission.Part, false},
 	} {
 		x := &exchange{route: routes[tt.route], body: []byte(tt.body)}
 		if class, paced := x.class(); class != tt.class || paced != tt.paced {

@@ -54,11 +54,11 @@ func (a *API) table() []route {
 		{method: "GET", pattern: "/readyz", access: unmetered, handle: a.readyz},
 		{method: "GET", pattern: "/openapi.json", access: unmetered, large: true, handle: a.openAPI},
 
-		{method: "POST", pattern: "/api/auth/login", access: open, maxBody: maxSignInBody, handle: a.login},
+		{method: "POST", pattern: "/api/auth/login", access: open, maxBody: maxSignInBody, class: admission.Part, handle: a.login},
 		{method: "POST", pattern: "/api/auth/logout", class: admission.End, handle: a.logout},
-		{method: "GET", pattern: "/api/auth/verify", inMemory: true, class: admission.End, handle: a.verify},
+		{method: "GET", pattern: "/api/auth/verify", inMemory: true, class: admission.Ask, handle: a.verify},
 
-		{method: "GET", pattern: "/api/user-status", inMemory: true, class: admission.End, handle: a.listStatuses},
+		{method: "GET", pattern: "/api/user-status", inMemory: true, class: admission.Ask, handle: a.listStatuses},
 		{method: "PUT", pattern: "/api/user-status", change: true, maxBody: maxBody, handle: a.changeStatus},
 		// The same for telephony servers whose HTTP client cannot PUT.
 		{method: "POST", pattern: "/api/calls", change: true, maxBody: maxBody, handle: a.changeStatus},
@@ -72,7 +72,7 @@ func (a *API) table() []route {
 		{method: "GET", pattern: "/api/clients/{id}", handle: a.getClient},
 		{method: "PUT", pattern: "/api/clients/{id}", maxBody: maxBody, handle: a.updateClient},
 		{method: "DELETE", pattern: "/api/clients/{id}", access: adminsOnly, handle: a.deleteClient},
-		{method: "GET", pattern: "/api/clients/{id}/availability", class: admission.End, handle: a.availability},
+		{method: "GET", pattern: "/api/clients/{id}/availability", class: admission.Ask, handle: a.availability},
 
 		{method: "GET", pattern: "/api/call-logs", large: true, handle: a.listLogs},
 		{method: "POST", pattern: "/api/call-logs", class: admission.End, maxBody: maxBody, handle: a.saveLog},

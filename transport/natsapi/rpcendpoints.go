@@ -56,7 +56,7 @@ func (s *Service) endpoints() []endpoint {
 		}, schema("call_id token", "user_id", schemaID, "user_email", schemaEmail, "call_id", schemaID, "token", schemaToken,
 			"lease_seconds", schemaLease)},
 
-		{"availability", admission.End, false, "", func(ctx context.Context, x *rpc) (any, error) {
+		{"availability", admission.Ask, false, "", func(ctx context.Context, x *rpc) (any, error) {
 			client, err := x.client()
 			if err != nil {
 				return nil, err

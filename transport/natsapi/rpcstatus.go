@@ -46,7 +46,7 @@ type StatusAnswer struct {
 }
 
 func (s *Service) statusEndpoint() endpoint {
-	return endpoint{"status", admission.End, false, "", func(ctx context.Context, x *rpc) (any, error) {
+	return endpoint{"status", admission.Ask, false, "", func(ctx context.Context, x *rpc) (any, error) {
 		var in struct {
 			After string `json:"after"`
 		}
