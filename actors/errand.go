@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -184,7 +185,8 @@ func askNode[A any](ctx context.Context, s *System, node string, request any, re
 	}
 	m, _, err := s.codec.Decode(b)
 	if err != nil {
-		return answer, err
+		// Not ErrNotUnderstood, which is said of requests: this one may have been carried out.
+		return answer, fmt.Errorf("the answer of a node cannot be read: %v", err)
 	}
 	answer, ok := m.(A)
 	if !ok {

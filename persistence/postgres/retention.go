@@ -53,6 +53,7 @@ SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM silenced), (SELECT cou
 	pruneLogs = `
 DELETE FROM call_logs WHERE ctid = ANY (ARRAY (
     SELECT ctid FROM call_logs WHERE created_at <= statement_timestamp() - $1::interval
+      AND (callback_time IS NULL OR callback_time <= statement_timestamp() - $1::interval)
     ORDER BY created_at, id LIMIT $2 FOR UPDATE SKIP LOCKED))`
 )
 

@@ -22,7 +22,7 @@ func (s *Store) PruneHistory(ctx context.Context, age time.Duration, limit int) 
 		before := x.now - age.Microseconds()
 		if f.Logs, err = x.count(`
 			delete from call_logs where seq in (
-				select seq from call_logs where created_at <= ?1 order by created_at limit ?2)`,
+				select seq from call_logs where created_at <= ?1 and coalesce(callback_time, 0) <= ?1 order by created_at limit ?2)`,
 			before, limit); err != nil {
 			return err
 		}

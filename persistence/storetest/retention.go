@@ -15,6 +15,7 @@ func retentionPromises() []promise {
 		{"I6: a call in progress is not touched, and its token is above those before", retainDuringCall},
 		{"PruneHistory empties what was said about the calls that stay", retainSilences},
 		{"PruneHistory removes logs", retainLogs},
+		{"PruneHistory keeps a log until the time to call back has aged as well", retainCallbacks},
 		{"PruneHistory removes at most limit at once, and says whether it is through", retainLimit},
 		{"PruneHistory beside claims and releases", retainBesideCalls},
 	}
@@ -135,6 +136,17 @@ func retainLogs(t *testing.T, s persistence.Store) {
 	}
 	wantEqual(t, "logs removed", pruneAll(t, s, 100).Logs, 4)
 	wantEqual(t, "logs left", len(allLogs(t, s, c.ID)), 0)
+}
+
+func retainCallbacks(t *testing.T, s persistence.Store) {
+	u, c := addUser(t, s), addClient(t, s)
+	for _, in := range []time.Duration{-time.Hour, time.Hour} {
+		log, at := logOf(u, c, "call back"), time.Now().Add(in)
+		log.CallbackRequested, log.CallbackTime = true, &at
+		wantKind(t, commitOne(t, s, noteOf(u, log)), messages.OutcomeDone)
+	}
+	wantEqual(t, "logs removed", pruneAll(t, s, 100).Logs, 1)
+	wantEqual(t, "logs left", len(allLogs(t, s, c.ID)), 1)
 }
 
 func retainLimit(t *testing.T, s persistence.Store) {

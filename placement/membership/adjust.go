@@ -72,7 +72,11 @@ func (n *Node) rejoin(ctx context.Context) {
 			return
 		}
 	}
-	go n.remove(old)
+	go func() {
+		if n.settle(ctx) { // else others find out, and end its sessions
+			n.remove(old)
+		}
+	}()
 	for n.incarnate() != nil {
 		select {
 		case <-ctx.Done():
@@ -142,7 +146,7 @@ func (n *Node) follow(ctx context.Context) {
 		signal(n.adjust)
 		return
 	}
-	if len(acts) == 1 && !n.settle(ctx) { // others are not told yet that they may begin
+	if len(acts) > 0 && !n.settle(ctx) { // others are not told yet that they may begin
 		return
 	}
 	n.mu.Lock()
@@ -157,14 +161,14 @@ func (n *Node) follow(ctx context.Context) {
 	signal(n.kick)
 }
 
-// settle waits until nothing is being written any more on the strength of being alone. It
-// reports whether that is so; if not, it is tried again.
+// settle waits until everything is over that this node has begun to write by what it is
+// about to give up. It reports whether that is so; if not, it is tried again.
 func (n *Node) settle(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, endWithin)
 	defer cancel()
 	err := n.cfg.Sessions.Settle(ctx)
 	if err != nil {
-		n.log.Warn("what this node wrote while it was alone is not over; trying again", "error", err)
+		n.log.Warn("what this node has begun to write is not over; trying again", "error", err)
 		time.AfterFunc(retryAfter, func() { signal(n.adjust) })
 	}
 	return err == nil

@@ -24,7 +24,8 @@ type world struct {
 	hear    map[string]func([]byte, func([]byte))
 	away    map[string]bool // names of nodes that cannot reach the register
 	ended   int
-	settled int // how often it was waited for what a node wrote alone
+	settled int  // how often it was waited for what a node wrote
+	stuck   bool // something that was written is never over
 }
 
 func newWorld() *world {
@@ -93,7 +94,7 @@ func (w *world) Settle(context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.settled++
-	if w.settled == 1 {
+	if w.stuck || w.settled == 1 {
 		return errors.New("a write is not over")
 	}
 	return nil
@@ -226,5 +227,42 @@ func TestNodesJoinLeaveAndLoseTouch(t *testing.T) {
 		if err := n.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A node of which something may still come does not say that it is gone: others find
+// out, and end its sessions first.
+func TestLeavesOnlyWhenNothingMoreComes(t *testing.T) {
+	w := newWorld()
+	var hosts [2]host
+	a, b := join(t, w, "a", &hosts[0]), join(t, w, "b", &hosts[1])
+	waitFor(t, "two nodes to share", func() bool { kept := spread(a, b); return kept[0]+kept[1] == 100 && kept[1] > 20 })
+	w.mu.Lock()
+	w.stuck = true
+	w.mu.Unlock()
+	soon, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := b.Leave(soon); err == nil {
+		t.Error("it has left, though something that it wrote is not over")
+	}
+	if err := b.Close(soon); err == nil {
+		t.Error("it has ended without a word of it")
+	}
+	w.mu.Lock()
+	for _, m := range w.members {
+		if m.Left {
+			t.Errorf("node %s is said to be gone", m.Name)
+		}
+	}
+	ended := w.ended
+	w.stuck = false
+	w.mu.Unlock()
+	waitFor(t, "the other one to keep everything", a.Alone)
+	if w.mu.Lock(); w.ended == ended {
+		t.Error("the sessions of who is gone were not ended")
+	}
+	w.mu.Unlock()
+	if err := a.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -252,5 +252,8 @@ func (n *Node) Close(ctx context.Context) error {
 	}
 	n.mu.Unlock()
 	n.unhear()
+	if err := n.cfg.Sessions.Settle(ctx); err != nil {
+		return fmt.Errorf("something that this node wrote is not over, so others are left to find out that it is gone: %w", err)
+	}
 	return n.cfg.Register.Remove(ctx, id)
 }

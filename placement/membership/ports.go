@@ -31,8 +31,8 @@ type Sessions interface {
 	// id. Before each write valid is asked, with the session in hand. While alone says
 	// so no other member keeps actors.
 	Enlist(id string, valid, alone func() bool)
-	// Settle returns when everything is over that was begun while this node was alone.
-	// Called once alone does not say so any more, before others act.
+	// Settle returns when everything is over that this node had begun to write when it
+	// was called. Others act on what it gives up only after that.
 	Settle(ctx context.Context) error
 	// Outlive ends all sessions of members other than live, and returns when they are
 	// over.
