@@ -192,7 +192,7 @@ func (n *node) answerNATS() (err error) {
 // read model; who asks for the list of users a moment after the start does.
 func (n *node) ready(ctx context.Context) error {
 	if n.cluster != nil {
-		return errors.Join(n.cluster.Ready(), n.engine.Ready(), n.store.Ping(ctx), n.bus.Connected())
+		return errors.Join(n.cluster.Ready(), n.cfg.Cluster.checkMembers(n.cluster.Members()), n.engine.Ready(), n.store.Ping(ctx), n.bus.Connected())
 	}
 	return errors.Join(n.engine.Ready(), n.store.Ping(ctx), n.bus.Ready(ctx))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"slices"
@@ -104,14 +105,31 @@ func (c *clusterConfig) copies() int {
 // apply makes the NATS server inside the process one of several. The only one needs no
 // others to find.
 func (c *clusterConfig) apply(bus *natsapi.Config) {
-	others := slices.ContainsFunc(c.Peers, func(peer string) bool { return peer != c.Listen })
-	if !c.On || c.Listen == "" || !others {
+	if !c.On || c.Listen == "" || c.only() {
 		return
 	}
 	bus.Embedded.Routes = natsapi.RoutesConfig{Name: c.Name, Listen: c.Listen, Peers: c.Peers, Token: c.Token}
 	if bus.Stream.Replicas <= 1 {
 		bus.Stream.Replicas = c.copies()
 	}
+}
+
+// only reports whether the NATS server inside this process knows of no others.
+func (c *clusterConfig) only() bool {
+	return c.Listen != "" && !slices.ContainsFunc(c.Peers, func(peer string) bool { return peer != c.Listen })
+}
+
+// checkMembers says why the events of this node do not reach the other members, if so: a
+// node whose NATS server is the only one hears nothing of theirs, and they nothing of its.
+func (c *clusterConfig) checkMembers(members []placement.Member) error {
+	if !c.only() || len(members) < 2 {
+		return nil
+	}
+	names := make([]string, len(members))
+	for i, m := range members {
+		names[i] = m.Name
+	}
+	return fmt.Errorf("the nodes %s use one database, and the NATS server of this one knows of no others: start it anew with --cluster-peers as they have it", strings.Join(names, ", "))
 }
 
 // actorsAlone reports whether this node answers no requests of its own.

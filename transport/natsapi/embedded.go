@@ -69,6 +69,7 @@ func (c EmbeddedConfig) check() error {
 // Embedded is a NATS server with JetStream inside the process.
 type Embedded struct {
 	server  atomic.Pointer[server.Server] // replaced when it is started anew
+	ready   atomic.Bool                   // it has started, and is not being stopped
 	lock    *flock.Flock
 	token   string
 	files   *syncer
@@ -88,10 +89,8 @@ func StartEmbedded(cfg EmbeddedConfig, log *slog.Logger) (*Embedded, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Embedded{
-		lock: lock, token: cfg.Token, done: make(chan struct{}), health: newHealth(),
-		files: newSyncer(filepath.Join(cfg.Dir, server.JetStreamStoreDir)),
-	}
+	files := newSyncer(filepath.Join(cfg.Dir, server.JetStreamStoreDir))
+	e := &Embedded{lock: lock, token: cfg.Token, done: make(chan struct{}), health: newHealth(files), files: files}
 	if err := e.start(cfg, log); err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
@@ -146,6 +145,7 @@ func (e *Embedded) start(cfg EmbeddedConfig, log *slog.Logger) error {
 	if e.control, err = listenControl(cfg.Dir, s, log); err != nil {
 		log.Warn("commands such as 'dibs dead' cannot reach the embedded NATS server", "error", err)
 	}
+	e.ready.Store(true)
 	return nil
 }
 
@@ -153,6 +153,9 @@ func (e *Embedded) start(cfg EmbeddedConfig, log *slog.Logger) error {
 // has started. One of several servers loads its streams when it has found the
 // others, and gets from them what it lacks.
 func streamsToLoad(cfg EmbeddedConfig, log *slog.Logger) ([]string, error) {
+	if err := checkKind(cfg); err != nil {
+		return nil, err
+	}
 	if cfg.Routes.Listen != "" {
 		return nil, nil
 	}
@@ -243,7 +246,7 @@ func (e *Embedded) connectOptions() []nats.Option {
 
 // Ready reports why the server cannot be relied on, if so.
 func (e *Embedded) Ready() error {
-	if !e.server.Load().Running() {
+	if !e.ready.Load() || !e.server.Load().Running() {
 		return errors.New("the embedded NATS server does not run")
 	}
 	return e.files.failed()
@@ -283,6 +286,7 @@ func (e *Embedded) Stop(ctx context.Context) error {
 }
 
 func (e *Embedded) shutdown() {
+	e.ready.Store(false)
 	if e.control != nil {
 		e.control.close()
 		e.control = nil

@@ -3,10 +3,14 @@ package natsapi
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -53,6 +57,9 @@ func (c RoutesConfig) apply(o *server.Options) error {
 	if err != nil {
 		return err
 	}
+	if number == 0 {
+		number = server.RANDOM_PORT // with none it would be alone
+	}
 	o.ServerName = c.Name
 	o.Cluster = server.ClusterOpts{Name: "dibs", Host: host, Port: number, NoAdvertise: true}
 	var user *url.Userinfo
@@ -68,6 +75,25 @@ func (c RoutesConfig) apply(o *server.Options) error {
 		if peer != c.Listen {
 			o.Routes = append(o.Routes, &url.URL{Scheme: "nats-route", Host: peer, User: user})
 		}
+	}
+	return nil
+}
+
+// checkKind keeps a server that is alone and one of several out of each other's
+// folders. Those of a cluster agree on which streams there are, and a stream that
+// only the folder of one has is none of them: it would be removed, or its events mixed
+// with others'. One that is alone takes every stream in the folder, and leaves some
+// behind of which its cluster would know nothing.
+func checkKind(cfg EmbeddedConfig) error {
+	_, err := os.Stat(filepath.Join(cfg.Dir, server.JetStreamStoreDir, server.DEFAULT_SYSTEM_ACCOUNT, "_js_", "_meta_"))
+	clustered := err == nil
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR): // of a file the server tells
+		return fmt.Errorf("the folder of the embedded NATS server cannot be used: %w", err)
+	case clustered && cfg.Routes.Listen == "":
+		return fmt.Errorf("the embedded NATS server in %s was one of a cluster and cannot go on alone with what that kept: give it its peers again, or move that folder away to begin with an empty one (events that were not published yet are safe in the store)", cfg.Dir)
+	case !clustered && cfg.Routes.Listen != "" && len(streamFolders(cfg.Dir)) > 0:
+		return fmt.Errorf("the embedded NATS server in %s was alone until now, and a cluster cannot take over its streams: start it alone again until readers have read on and call events and dead letters are worked off, stop it, and move that folder away (events that were not published yet are safe in the store)", cfg.Dir)
 	}
 	return nil
 }

@@ -3,10 +3,12 @@ package natsapi
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -22,6 +24,7 @@ import (
 //
 // It says nothing about a disk that loses what was written: see [Embedded.Sync].
 type health struct {
+	files    *syncer     // is told of a flush of the server's that failed
 	full     atomic.Bool // since it was started the server found no room
 	stopping chan struct{}
 	stopped  chan struct{} // nil: nobody watches
@@ -39,17 +42,41 @@ const (
 	restartPause = 10 * time.Second
 )
 
-func newHealth() *health { return &health{stopping: make(chan struct{})} }
+func newHealth(files *syncer) *health {
+	return &health{files: files, stopping: make(chan struct{})}
+}
 
 // heard looks for errors among what the server says in its log: it tells nobody else
-// that it found no room.
+// that it found no room, or that a flush failed. What is no error may be the words of
+// somebody who connected.
 func (h *health) heard(said []any) {
 	for _, v := range said {
 		err, ok := v.(error)
-		if ok && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) {
+		switch {
+		case !ok:
+		case failedFlush(err, h.files.root):
+			h.files.fail(err)
+		case noRoom(err):
 			h.full.Store(true)
 		}
 	}
+}
+
+// noRoom: of many errors the server keeps only the text.
+func noRoom(err error) bool {
+	for _, reason := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT} {
+		if errors.Is(err, reason) || strings.Contains(err.Error(), reason.Error()) {
+			return true
+		}
+	}
+	return false
+}
+
+// failedFlush reports whether a file below root could not be flushed, for whatever
+// reason: the next flush of it may succeed although something is lost.
+func failedFlush(err error, root string) bool {
+	var file *fs.PathError
+	return errors.As(err, &file) && file.Op == "sync" || strings.Contains(err.Error(), "sync "+root)
 }
 
 // watch looks after e, which has been started with cfg, until close.
@@ -62,7 +89,7 @@ func (h *health) watch(e *Embedded, cfg EmbeddedConfig, log *slog.Logger) {
 		defer close(h.stopped)
 		said := false
 		for h.pause(lookEvery) {
-			if !h.full.Load() {
+			if !h.curable() {
 				continue
 			}
 			if !said {
@@ -81,10 +108,19 @@ func (h *health) watch(e *Embedded, cfg EmbeddedConfig, log *slog.Logger) {
 	}()
 }
 
+// curable reports whether the server is to be started anew when there is room. After a
+// flush that failed only a new process helps, which publishes again what is in doubt.
+func (h *health) curable() bool { return h.full.Load() && h.files.failed() == nil }
+
 // restart is a new start of the process, as far as the server is concerned.
 func (h *health) restart(e *Embedded, cfg EmbeddedConfig, log *slog.Logger) {
 	log.Warn("there is room again: starting the embedded NATS server anew", "folder", cfg.Dir)
 	e.shutdown()
+	select {
+	case <-h.stopping: // nobody is to wait for a server that is stopped at once
+		return
+	default:
+	}
 	h.full.Store(false)
 	if err := e.start(cfg, log); err != nil {
 		log.Error("the embedded NATS server does not start after its disk was full; trying on", "error", err)
@@ -131,8 +167,12 @@ func tryRoom(dir string) error {
 // current connects to the server that runs at that moment.
 type current struct{ e *Embedded }
 
-// InProcessConn implements [nats.InProcessConnProvider].
+// InProcessConn implements [nats.InProcessConnProvider]. A server that still reads its
+// streams lets nobody in: a stream that it has not come to would be made anew.
 func (c current) InProcessConn() (net.Conn, error) {
+	if !c.e.ready.Load() {
+		return nil, errors.New("the embedded NATS server does not run")
+	}
 	conn, err := c.e.server.Load().InProcessConn()
 	if err != nil {
 		return nil, fmt.Errorf("the embedded NATS server does not run: %w", err)

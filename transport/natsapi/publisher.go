@@ -1,6 +1,7 @@
 package natsapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,9 +63,13 @@ type Publisher struct {
 	acked   map[string]bool      // events acknowledged, of rows of which others were not
 	held    []messages.OutboxRow // whose events were all acknowledged, and are to be settled
 	settled time.Time            // when rows were settled last
-	ensured bool                 // the stream is there, as far as we know
-	trouble bool                 // the last pass failed
-	met     int                  // passes in a row that met another publisher; see met.go
+	// asideErr is why rows that cannot be read are still held; they were tried last at
+	// asideTried.
+	asideErr   error
+	asideTried time.Time
+	ensured    bool // the stream is there, as far as we know
+	trouble    bool // the last pass failed
+	met        int  // passes in a row that met another publisher; see met.go
 }
 
 // timing is what tests shorten, and how long rows may wait to be settled.
@@ -176,7 +181,8 @@ func (p *Publisher) rest(ctx context.Context, poll <-chan time.Time, began time.
 	return true
 }
 
-// flush empties the outbox, unless something stands in the way.
+// flush empties the outbox, unless something stands in the way. What is on the stream
+// by then is settled in any case: it would be published again after the next start.
 func (p *Publisher) flush(ctx context.Context) {
 	for ctx.Err() == nil {
 		more, err := p.pass(ctx)
@@ -184,8 +190,8 @@ func (p *Publisher) flush(ctx context.Context) {
 			pause(ctx, metPause())
 			continue
 		}
-		if err == nil && !more {
-			err = p.settle(ctx)
+		if err != nil || !more {
+			err = cmp.Or(errors.Join(err, p.settle(ctx)), p.asideErr)
 		}
 		if err != nil {
 			p.log.Warn("stopping while events wait in the outbox; they are published after the next start", "error", err)

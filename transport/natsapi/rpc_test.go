@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/dibs-calls/dibs/admission"
 	"github.com/dibs-calls/dibs/messages"
 )
 
@@ -191,7 +192,8 @@ func (a *asking) inBackground(answers chan<- *nats.Msg, subjects ...string) {
 // A dialer that asks too much is refused before the others are: at a time, and
 // by the second.
 func TestOneCallerLeavesRoom(t *testing.T) {
-	a := newAsking(t, func(c *ServiceConfig) { c.MaxInFlight = 4 })
+	// The places of the process are not what this is about.
+	a := newAsking(t, func(c *ServiceConfig) { c.MaxInFlight, c.Admission = 4, admission.New(admission.Options{}) })
 	a.engine.set(func(e *engine) { e.wait = make(chan struct{}) })
 	first := make(chan *nats.Msg, 4)
 	a.inBackground(first, "dibs.rpc.start.greedy", "dibs.rpc.start.greedy")

@@ -22,7 +22,7 @@ func (l *serverLog) Warnf(format string, v ...any)   { l.log.Warn(fmt.Sprintf(fo
 func (l *serverLog) Debugf(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
 func (l *serverLog) Tracef(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
 
-// Errorf hands on what may say that the disk is full.
+// Errorf hands on what may say that the disk is full or broken.
 func (l *serverLog) Errorf(format string, v ...any) {
 	l.log.Error(fmt.Sprintf(format, v...))
 	l.health.heard(v)

@@ -1,8 +1,10 @@
 package natsapi
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dibs-calls/dibs/messages"
@@ -11,6 +13,9 @@ import (
 // mostHeld is how many rows may wait to be settled. Each reading of the outbox has to
 // leave them out.
 const mostHeld = 128
+
+// asideEvery is the least time between two tries to set rows aside after one failed.
+const asideEvery = time.Second
 
 // hold keeps the rows of which every event is on the stream, until they are settled. A
 // row behind one that failed may be among them: its events depend on nothing of the
@@ -41,7 +46,15 @@ func (p *Publisher) due() bool {
 	return len(p.held) > 0 && (len(p.held) >= mostHeld || p.untilDue() <= 0)
 }
 
-func (p *Publisher) untilDue() time.Duration { return p.timing.settle - time.Since(p.settled) }
+// untilDue is how long nothing needs to be settled. Rows that cannot be set aside are
+// tried again now and then, and are no reason to hurry.
+func (p *Publisher) untilDue() time.Duration {
+	due := p.timing.settle - time.Since(p.settled)
+	if p.asideErr != nil && !slices.ContainsFunc(p.held, func(row messages.OutboxRow) bool { return row.Unreadable == nil }) {
+		due = max(due, asideEvery-time.Since(p.asideTried))
+	}
+	return due
+}
 
 // settle makes sure that what was acknowledged is on stable storage, and then removes
 // the rows that are held from the outbox, for good.
@@ -52,6 +65,8 @@ func (p *Publisher) untilDue() time.Duration { return p.timing.settle - time.Sin
 // where they were; a crash has them published again, as duplicates. Where several nodes
 // publish from one outbox each row is settled at once, for it is there for all of them
 // to publish until then.
+//
+// A row that cannot be set aside is no error of it until there are too many to hold.
 func (p *Publisher) settle(ctx context.Context) error {
 	if len(p.held) == 0 {
 		return nil
@@ -61,9 +76,10 @@ func (p *Publisher) settle(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	var readable []messages.OutboxRow
+	var readable, others []messages.OutboxRow
 	for _, row := range p.held {
 		if row.Unreadable != nil {
+			others = append(others, row)
 			continue
 		}
 		if len(row.Events) == 0 {
@@ -74,11 +90,11 @@ func (p *Publisher) settle(ctx context.Context) error {
 	if err := p.outbox.ClearOutbox(ctx, idsOf(readable)); err != nil {
 		return fmt.Errorf("clearing the outbox: %w", err)
 	}
-	if err := p.setAside(ctx, p.held); err != nil {
-		return err
+	p.held, p.settled = others, time.Now()
+	p.setAside(ctx)
+	if len(p.held) >= mostHeld {
+		return p.asideErr
 	}
-	clear(p.held) // lets go of the events
-	p.held, p.settled = p.held[:0], time.Now()
 	return nil
 }
 
@@ -90,19 +106,32 @@ func idsOf(rows []messages.OutboxRow) []int64 {
 	return ids
 }
 
-// setAside takes the rows out of the way that could not be read. What could be
-// read of them is on the stream.
-func (p *Publisher) setAside(ctx context.Context, rows []messages.OutboxRow) error {
-	for _, row := range rows {
-		if row.Unreadable == nil {
-			continue
-		}
+// setAside takes the rows out of the way that could not be read, all that are held. What
+// could be read of them is on the stream. One that cannot be set aside is still held,
+// asideErr says why, and no other row waits for it.
+func (p *Publisher) setAside(ctx context.Context) {
+	before := p.asideErr
+	if before != nil && time.Since(p.asideTried) < asideEvery {
+		return
+	}
+	p.asideErr, p.asideTried = nil, time.Now()
+	var left []messages.OutboxRow
+	for _, row := range p.held {
 		if err := p.outbox.SetOutboxAside(ctx, row.ID, row.Unreadable.Error()); err != nil {
-			return fmt.Errorf("setting aside row %d of the outbox, which cannot be read: %w", row.ID, err)
+			p.asideErr = cmp.Or(p.asideErr, fmt.Errorf("setting aside row %d of the outbox, which cannot be read: %w", row.ID, err))
+			left = append(left, row)
+			continue
 		}
 		p.metrics.unreadable.Inc()
 		p.log.Error("a row of the outbox cannot be read: some of its events are not published; it is kept in the table outbox_unreadable",
 			"row", row.ID, "published", len(row.Events), "cause", row.Unreadable)
 	}
-	return nil
+	p.held = left
+	if p.asideErr == nil {
+		return
+	}
+	p.metrics.failures.Inc()
+	if before == nil {
+		p.log.Error("rows of the outbox that cannot be read stay in it: others are published, and these are tried again", "rows", len(left), "error", p.asideErr)
+	}
 }

@@ -23,7 +23,7 @@ type syncer struct {
 	mu   sync.Mutex           // held while flushing, and guards:
 	seen map[string]fileState // of files and folders as they were when flushed
 
-	broken atomic.Pointer[error] // the first flush that failed
+	broken atomic.Pointer[error] // the first flush that failed, here or in the server
 }
 
 type fileState struct {
@@ -59,7 +59,15 @@ func (s *syncer) sync() error {
 		return err
 	}
 	s.seen = now
-	return nil
+	return s.failed() // meanwhile, and not here
+}
+
+// fail makes every flush from now on fail: what was written may be lost, and nobody
+// would be told again. It returns what is said from then on.
+func (s *syncer) fail(cause error) error {
+	err := fmt.Errorf("the disk under the embedded NATS server does not keep what is written; events stay in the store until a restart: %w", cause)
+	s.broken.CompareAndSwap(nil, &err)
+	return err
 }
 
 // visit flushes one file or folder. A file that is gone meanwhile was removed by
@@ -111,9 +119,7 @@ func (s *syncer) flushFile(path string, entry fs.DirEntry) error {
 		return err
 	}
 	if err := s.flush(f); err != nil {
-		err = fmt.Errorf("the disk under the embedded NATS server does not keep what is written; events stay in the store until a restart: %w", err)
-		s.broken.CompareAndSwap(nil, &err)
-		return errors.Join(err, f.Close())
+		return errors.Join(s.fail(err), f.Close())
 	}
 	return f.Close()
 }

@@ -16,6 +16,8 @@ type Outbox struct {
 	OnRead func() error
 	// OnClear is called before rows are removed; after an error they stay.
 	OnClear func(ids []int64) error
+	// OnAside is called before a row is set aside; after an error it stays.
+	OnAside func(id int64) error
 
 	mu   sync.Mutex
 	next int64
@@ -105,6 +107,11 @@ func (o *Outbox) ClearOutbox(ctx context.Context, ids []int64) error {
 
 // SetOutboxAside implements natsapi.Outbox.
 func (o *Outbox) SetOutboxAside(ctx context.Context, id int64, _ string) error {
+	if o.OnAside != nil {
+		if err := o.OnAside(id); err != nil {
+			return err
+		}
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i := range o.rows {
