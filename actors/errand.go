@@ -3,7 +3,6 @@ package actors
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -186,7 +185,7 @@ func askNode[A any](ctx context.Context, s *System, node string, request any, re
 	m, _, err := s.codec.Decode(b)
 	if err != nil {
 		// Not ErrNotUnderstood, which is said of requests: this one may have been carried out.
-		return answer, fmt.Errorf("the answer of a node cannot be read: %v", err)
+		return answer, errors.New("the answer of a node cannot be read: " + err.Error())
 	}
 	answer, ok := m.(A)
 	if !ok {

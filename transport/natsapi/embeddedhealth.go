@@ -55,7 +55,7 @@ func (h *health) heard(said []any) {
 		switch {
 		case !ok:
 		case failedFlush(err, h.files.root):
-			h.files.fail(err)
+			_ = h.files.fail(err) // Sync says so from now on
 		case noRoom(err):
 			h.full.Store(true)
 		}
