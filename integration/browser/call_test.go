@@ -124,6 +124,10 @@ func TestTwoTabsAgree(t *testing.T) {
 	first := b.signIn(ana, g.url)
 	second := b.open("ana's second tab", g.url, "#/clients")
 	second.untilConnection("live")
+	for _, tab := range []*page{first, second} {
+		// One signs out while the other asks for events anew.
+		tab.watch.expect(`status of 401 .*/api/events`)
+	}
 
 	first.click(button("Call " + x.Name))
 	first.untilPanel(x)
