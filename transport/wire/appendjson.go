@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
+	"github.com/dibs-calls/dibs/internal/eventjson"
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/google/uuid"
 )
@@ -180,28 +180,9 @@ func (w *jsonWriter) time(t *time.Time) {
 }
 
 func (w *jsonWriter) id(id uuid.UUID) {
-	const digits = "0123456789abcdef"
 	w.raw(`"`)
-	for i, c := range id {
-		if i == 4 || i == 6 || i == 8 || i == 10 {
-			w.b = append(w.b, '-')
-		}
-		w.b = append(w.b, digits[c>>4], digits[c&0xf])
-	}
+	w.b = eventjson.AppendID(w.b, id)
 	w.raw(`"`)
 }
 
-// text writes what needs no escaping itself, and leaves the rest to encoding/json.
-func (w *jsonWriter) text(s string) {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c < ' ', c >= utf8.RuneSelf, c == '"', c == '\\', c == '<', c == '>', c == '&':
-			text, _ := json.Marshal(s) // a string always encodes
-			w.b = append(w.b, text...)
-			return
-		}
-	}
-	w.raw(`"`)
-	w.raw(s)
-	w.raw(`"`)
-}
+func (w *jsonWriter) text(s string) { w.b = eventjson.AppendString(w.b, s) }
