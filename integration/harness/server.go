@@ -2,12 +2,8 @@ package harness
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
-	"sync"
 	"testing"
 	"time"
 )
@@ -75,34 +71,6 @@ func (d Dibs) MustRun(tb testing.TB, args ...string) string {
 		tb.Fatalf("dibs %v: exit code %d\n%s", args, code, p.Stderr())
 	}
 	return p.Stdout()
-}
-
-// givenPorts are those that [FreeAddr] has given out: the ports are the machine's, so
-// the tests of a process have them in common.
-var givenPorts sync.Map //nolint:gochecknoglobals // as above
-
-// FreeAddr returns a loopback address that nobody listens on, and that no other test
-// of this process was given before.
-func FreeAddr(tb testing.TB) string {
-	tb.Helper()
-	for range 1000 {
-		// Below the ports that the system gives to whoever asks for any, so that nobody
-		// gets it by chance before the program that it is for.
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(8_000)))
-		if err != nil {
-			continue
-		}
-		if _, given := givenPorts.LoadOrStore(l.Addr().String(), true); given {
-			_ = l.Close() // nobody was told of it
-			continue
-		}
-		if err := l.Close(); err != nil {
-			tb.Fatal(err)
-		}
-		return l.Addr().String()
-	}
-	tb.Fatal("no port is free")
-	return ""
 }
 
 // WaitReady waits until /readyz says yes and returns how long that took from

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/dibs-calls/dibs/client"
+
+	"github.com/dibs-calls/dibs/integration/harness"
 )
 
 // TestManyCalls: 50 calls a second for a minute, answered and hung up a second
@@ -34,7 +36,7 @@ func TestManyCalls(t *testing.T) {
 	file := filepath.Join(w.dir, "calls.csv")
 	write(t, file, lines.String())
 
-	phones := w.sipp(t, "load", freeUDP(t), w.proxy, "-r", strconv.Itoa(rate), "-m", strconv.Itoa(calls), "-inf", file,
+	phones := w.sipp(t, "load", harness.FreeUDPAddr(t), w.proxy, "-r", strconv.Itoa(rate), "-m", strconv.Itoa(calls), "-inf", file,
 		"-trace_rtt", "-rtt_freq", "1")
 	within(t, 5*time.Minute, "the calls", func() bool { _, ended := phones.ended(); return ended })
 	if code, _ := phones.ended(); code != 0 {

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/dibs-calls/dibs/integration/harness"
 )
 
 // sipp starts a sipp process with a scenario of testdata.
@@ -19,7 +21,7 @@ func (w *world) sipp(t testing.TB, scenario, addr string, args ...string) *proce
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, control, err := net.SplitHostPort(freeUDP(t))
+	_, control, err := net.SplitHostPort(harness.FreeUDPAddr(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +44,7 @@ func (w *world) call(t testing.TB, from, to string) *phone {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &phone{addr: freeUDP(t), log: filepath.Join(t.TempDir(), "log")}
+	p := &phone{addr: harness.FreeUDPAddr(t), log: filepath.Join(t.TempDir(), "log")}
 	_, port, err := net.SplitHostPort(p.addr)
 	if err != nil {
 		t.Fatal(err)

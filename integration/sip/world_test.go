@@ -3,7 +3,6 @@ package sip
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -63,7 +62,7 @@ func newWorld(t *testing.T, people, clients, lease int, change ...func(*world)) 
 func emptyWorld(t *testing.T, store harness.Store) *world {
 	t.Helper()
 	store.DataDir = filepath.Join(t.TempDir(), "data")
-	w := &world{t: t, dir: t.TempDir(), proxy: freeUDP(t), gateway: freeUDP(t), dibs: harness.Dibs{Binary: tools.dibs, Store: store}}
+	w := &world{t: t, dir: t.TempDir(), proxy: harness.FreeUDPAddr(t), gateway: harness.FreeUDPAddr(t), dibs: harness.Dibs{Binary: tools.dibs, Store: store}}
 	var err error
 	if w.nats, err = natstest.NewServer(tools.nats, t.TempDir()); err != nil {
 		t.Fatal(err)
@@ -272,20 +271,4 @@ func write(t testing.TB, file, text string) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// freeUDP returns a loopback address on which nobody receives. It is below the ports
-// that the system gives to whoever asks for any, so that nobody gets it by chance
-// before the program that it is for.
-func freeUDP(t testing.TB) string {
-	t.Helper()
-	for range 1000 {
-		conn, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000)))
-		if err == nil {
-			defer func() { _ = conn.Close() }()
-			return conn.LocalAddr().String()
-		}
-	}
-	t.Fatal("no UDP port is free")
-	return ""
 }
