@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// GarbageBytes is how much garbage may lie about in any case: 64 MiB.
-	GarbageBytes = 64 << 20
+	// GarbageBytes is how much garbage may lie about in any case: 128 MiB.
+	GarbageBytes = 128 << 20
 	// percent of what is alive may lie about beyond that.
 	percent = 25
 	// goPercent is what Go does by itself.
