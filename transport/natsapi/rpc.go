@@ -158,6 +158,13 @@ func (s *Service) Start() (err error) {
 			}
 		}
 	}
+	if s.nc.IsConnected() {
+		// Else a request of the first moment would go to nobody. A server that is away
+		// hears of the endpoints when it is back.
+		if err := s.nc.FlushTimeout(flushWithin); err != nil {
+			s.log.Warn("NATS has not confirmed yet that requests are answered here", "error", err)
+		}
+	}
 	return nil
 }
 
