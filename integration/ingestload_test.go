@@ -120,8 +120,8 @@ var burst = flag.Int("burst", 200_000, "events of a burst")
 const (
 	// mostInBurst bounds the memory of a burst of the usual size, on a machine of any
 	// speed: if all windows of NATS (some seconds of messages, ids, subjects) held all
-	// of it, some 270 MiB would be alive, and a quarter more and 128 MiB lie about.
-	mostInBurst = 550 << 20
+	// of it, some 270 MiB would be alive, and 128 MiB lie about.
+	mostInBurst = 480 << 20
 	longBurst   = 1_000_000
 )
 

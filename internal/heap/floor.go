@@ -17,7 +17,7 @@ import (
 const (
 	// GarbageBytes is how much garbage may lie about in any case: 128 MiB.
 	GarbageBytes = 128 << 20
-	// percent of what is alive may lie about beyond that.
+	// percent of what is alive may lie about where that is more.
 	percent = 25
 	// goPercent is what Go does by itself.
 	goPercent = 100
@@ -26,8 +26,8 @@ const (
 // Keeper is for whose lifetime the collector runs as [Floor] says.
 type Keeper struct{ _ *byte } // with a pointer, because small values without one live and die together
 
-// Floor has the collector run when there is [GarbageBytes] of garbage and a quarter
-// of what is alive, for as long as what it returns is kept. Nil where GOGC or
+// Floor has the collector run when there is [GarbageBytes] of garbage, or a quarter of
+// what is alive where that is more, for as long as what it returns is kept. Nil where GOGC or
 // GOMEMLIMIT say how the collector is to work.
 //
 // There is no setting for it. GOGC is a share of what is alive, so it is set anew
@@ -67,9 +67,9 @@ func state() (alive, set uint64) {
 	return samples[0].Value.Uint64(), samples[1].Value.Uint64()
 }
 
-// percentFor is the GOGC that lets [GarbageBytes] and percent of what is alive lie
-// about, rounded to what is worth a change.
+// percentFor is the GOGC that lets [GarbageBytes] lie about, or percent of what is
+// alive, rounded to what is worth a change.
 func percentFor(alive uint64) uint64 {
 	const least, step = 1 << 20, 5
-	return (percent + 100*GarbageBytes/max(alive, least)) / step * step
+	return max(percent, 100*GarbageBytes/max(alive, least)/step*step)
 }
