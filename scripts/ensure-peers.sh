@@ -9,40 +9,11 @@
 # not started: the comparison starts servers of its own, in temporary folders.
 set -euo pipefail
 
+# shellcheck source=scripts/packages.sh
+. "$(dirname "$0")/packages.sh"
+
 need_redis() { ! command -v redis-server >/dev/null 2>&1; }
 need_etcd() { ! command -v etcd >/dev/null 2>&1; }
-
-# as_root prints the command that runs others as root, or fails. For root
-# itself that is env, which changes nothing.
-as_root() {
-	if [ "$(id -u)" -eq 0 ]; then
-		echo env
-	elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
-		echo sudo
-	else
-		return 1
-	fi
-}
-
-# install_packages installs the named packages without letting them start
-# anything. A machine that is new has no package lists, or old ones: they are
-# fetched once if the first try fails.
-install_packages() {
-	local policy=/usr/sbin/policy-rc.d mine=no rc=0
-	if [ ! -e "$policy" ]; then
-		printf '#!/bin/sh\nexit 101\n' | "$root" tee "$policy" >/dev/null
-		"$root" chmod +x "$policy"
-		mine=yes
-	fi
-	local install=("$root" DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@")
-	if ! "${install[@]}" >"$log" 2>&1; then
-		"$root" DEBIAN_FRONTEND=noninteractive apt-get update -q >>"$log" 2>&1 || true
-		"${install[@]}" >>"$log" 2>&1 || rc=$?
-	fi
-	if [ "$mine" = yes ]; then "$root" rm -f "$policy"; fi
-	if [ "$rc" -ne 0 ]; then cat "$log" >&2; fi
-	return "$rc"
-}
 
 missing() {
 	local list=()
@@ -72,8 +43,8 @@ main() {
 	trap 'rm -f "$log"' EXIT
 	echo "The comparison needs more than is on this machine; installing with apt-get:"
 	missing
-	if need_redis; then install_packages redis-server || explain; fi
-	if need_etcd; then install_packages etcd-server || explain; fi
+	if need_redis; then install_unstarted redis-server || explain; fi
+	if need_etcd; then install_unstarted etcd-server || explain; fi
 	if missing >/dev/null; then explain; fi
 }
 

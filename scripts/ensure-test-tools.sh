@@ -15,6 +15,9 @@
 # silence proves nothing.
 set -euo pipefail
 
+# shellcheck source=scripts/packages.sh
+. "$(dirname "$0")/packages.sh"
+
 readonly min_postgres=15
 readonly kamailio_packages=(kamailio kamailio-nats-modules kamailio-utils-modules kamailio-extra-modules)
 with_cc=yes
@@ -80,30 +83,6 @@ need_sipp() { ! command -v sipp >/dev/null 2>&1; }
 need_cc() { [ "$with_cc" = yes ] && ! command -v "$(go env CC 2>/dev/null || echo cc)" >/dev/null 2>&1; }
 need_curl() { ! command -v curl >/dev/null 2>&1; }
 
-# as_root prints the command that runs others as root, or fails. For root
-# itself that is env, which changes nothing.
-as_root() {
-	if [ "$(id -u)" -eq 0 ]; then
-		echo env
-	elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
-		echo sudo
-	else
-		return 1
-	fi
-}
-
-# install_packages installs the named Debian packages. A machine that is new
-# has no package lists, or old ones: they are fetched once if the first try
-# fails.
-install_packages() {
-	local install=("$root" DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@")
-	"${install[@]}" >"$log" 2>&1 && return
-	"$root" DEBIAN_FRONTEND=noninteractive apt-get update -q >>"$log" 2>&1 || true
-	"${install[@]}" >>"$log" 2>&1 && return
-	cat "$log" >&2
-	return 1
-}
-
 # install_postgres keeps the package from making and starting a cluster of its
 # own: the tests do not use it, and it would take the usual port.
 install_postgres() {
@@ -130,16 +109,11 @@ install_chromium() {
 # install_kamailio keeps the package from starting Kamailio on the usual ports:
 # the tests start their own. On a machine that has it already nothing changes.
 install_kamailio() {
-	local policy=/usr/sbin/policy-rc.d rc=0
-	if [ -e "$policy" ] || PATH="$PATH:/usr/sbin" command -v kamailio >/dev/null 2>&1; then
+	if PATH="$PATH:/usr/sbin" command -v kamailio >/dev/null 2>&1; then
 		install_packages "${kamailio_packages[@]}"
-		return
+	else
+		install_unstarted "${kamailio_packages[@]}"
 	fi
-	printf '#!/bin/sh\nexit 101\n' | "$root" tee "$policy" >/dev/null
-	"$root" chmod +x "$policy"
-	install_packages "${kamailio_packages[@]}" || rc=$?
-	"$root" rm -f "$policy"
-	return "$rc"
 }
 
 missing() {
