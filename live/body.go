@@ -32,9 +32,17 @@ func (g *group) segment(onCall bool) *segment {
 }
 
 const (
-	listHead = `{"users":[`
-	listTail = `]}`
+	listHead  = `{"users":[`
+	listTail  = `],"stale":false}`
+	staleTail = `],"stale":true}`
 )
+
+func (l *list) tail() string {
+	if l.stale {
+		return staleTail
+	}
+	return listTail
+}
 
 // plain puts the body together.
 func (l *list) plain(onCall bool) []byte {
@@ -51,7 +59,7 @@ func (l *list) plain(onCall bool) []byte {
 			out = append(out, s.plain...)
 		}
 	}
-	return append(out, listTail...)
+	return append(out, l.tail()...)
 }
 
 // zip puts the body together as one gzip member (RFC 1952) of DEFLATE blocks
@@ -71,7 +79,7 @@ func (l *list) zip(onCall bool) []byte {
 		first = false
 		z.segment(s)
 	}
-	z.stored(listTail, true)
+	z.stored(l.tail(), true)
 	return z.end()
 }
 

@@ -2,6 +2,7 @@ package live
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,11 +18,13 @@ const (
 	framePing     = "ping"
 )
 
-// frame is one message to readers before it is encoded.
+// frame is one message to readers before it is encoded. There is one for each change of a
+// call, so the queue holds the event itself, and nothing is allocated for it.
 type frame struct {
-	seq  uint64
-	name string
-	data any
+	seq   uint64
+	name  string
+	event messages.Event
+	data  any // instead of the event; nil: the event
 }
 
 type staleNotice struct {
@@ -31,8 +34,8 @@ type staleNotice struct {
 // appendFrame encodes a frame for text/event-stream. JSON has no line breaks,
 // so the data is one line. A heartbeat begins with a comment as well, for
 // readers that take no notice of events they do not know.
-func appendFrame(out []byte, epoch string, f frame) []byte {
-	whole, err := appendData(appendHead(out, epoch, f.seq, f.name), f.data)
+func appendFrame(out []byte, epoch string, f *frame) []byte {
+	whole, err := appendData(appendHead(out, epoch, f.seq, f.name), f)
 	if err != nil {
 		// Only a time beyond the year 9999 can do it. The frame keeps its
 		// number and tells nobody anything; the next snapshot does.
@@ -55,29 +58,26 @@ func appendHead(out []byte, epoch string, seq uint64, name string) []byte {
 }
 
 // appendData encodes without reflection what there is much of.
-func appendData(out []byte, data any) ([]byte, error) {
-	switch data := data.(type) {
-	case *messages.Event:
-		return eventjson.Append(out, data)
+func appendData(out []byte, f *frame) ([]byte, error) {
+	switch data := f.data.(type) {
+	case nil:
+		return eventjson.Append(out, &f.event)
 	case messages.Snapshot:
 		return eventjson.AppendSnapshot(out, &data)
 	}
-	b, err := json.Marshal(data)
+	b, err := json.Marshal(f.data)
 	return append(out, b...), err
 }
 
-// encode is nil for an empty queue.
-func encode(epoch string, queue []frame) *chunk {
-	if len(queue) == 0 {
-		return nil
+// encode makes c what is in the queue, which is not empty. The memory of what c was before
+// is used again.
+func (c *chunk) encode(epoch string, queue []frame) {
+	c.first, c.last = queue[0].seq, queue[len(queue)-1].seq
+	c.bytes, c.ends = slices.Grow(c.bytes[:0], frameSize*len(queue)), c.ends[:0]
+	for i := range queue {
+		c.bytes = appendFrame(c.bytes, epoch, &queue[i])
+		c.ends = append(c.ends, len(c.bytes))
 	}
-	c := &chunk{first: queue[0].seq, last: queue[len(queue)-1].seq, ends: make([]int, len(queue))}
-	c.bytes = make([]byte, 0, 1024*len(queue))
-	for i, f := range queue {
-		c.bytes = appendFrame(c.bytes, epoch, f)
-		c.ends[i] = len(c.bytes)
-	}
-	return c
 }
 
 // parseID reads the id of a frame. What anybody may send is read strictly.

@@ -146,7 +146,8 @@ func (s *store) setFault(err error) {
 	s.fault = err
 }
 
-// list is GET /api/user-status as the store would answer it.
+// list is GET /api/user-status as the store would answer it, but for whether it
+// may be stale.
 func (s *store) list(t testing.TB, onCall bool) string {
 	t.Helper()
 	s.mu.Lock()
@@ -224,14 +225,34 @@ func waitFor(t testing.TB, ok func() bool) {
 	}
 }
 
-// listOf is the list of users as the model answers it.
+// listOf is the list of users as the model answers it, without whether it may be
+// stale.
 func listOf(t testing.TB, m *Model, onCall bool) string {
 	t.Helper()
 	body, _, err := m.StatusBody(onCall, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(body)
+	users, _, _ := strings.Cut(string(body), `,"stale":`)
+	return users + "}"
+}
+
+// listStale is whether the list, plain and gzipped, says that it may be stale.
+func listStale(t testing.TB, m *Model) bool {
+	t.Helper()
+	plain, _, err := m.StatusBody(false, false)
+	zipped, _, err2 := m.StatusBody(false, true)
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	if text := unzip(t, zipped); text != string(plain) {
+		t.Errorf("gzipped %s, plain %s", text, plain)
+	}
+	var says struct{ Stale *bool }
+	if err := json.Unmarshal(plain, &says); err != nil || says.Stale == nil {
+		t.Fatalf("%s: %v", plain, err)
+	}
+	return *says.Stale
 }
 
 // reader reads a stream into the calls that it knows of, as a page does.

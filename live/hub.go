@@ -20,20 +20,26 @@ const (
 	groups = 4
 	// mostChunk is the size of a chunk: what a reader that lags is sent at once.
 	mostChunk = 64 << 10
+	// mostSpare is for how many frames memory is kept, of the queue and of what they are
+	// encoded into: some MB, and many times what a busy node has in a turn.
+	mostSpare = 4096
+	frameSize = 1 << 10 // bytes of a frame, most have less
 )
 
 // hub gives every change to every reader. Changes are numbered and queued by
 // whoever makes them, which costs nothing to speak of; the pump encodes what has
 // queued up, once, and wakes the readers, who all write the same bytes.
 type hub struct {
-	epoch string
-	cfg   Config
-	dirty chan struct{} // wakes the pump
+	epoch  string
+	cfg    Config
+	dirty  chan struct{} // wakes the pump
+	pumped chunk         // what the pump encoded last; it is the pump's alone
 
 	mu      sync.RWMutex
 	running bool
 	closed  bool
 	queue   []frame // not encoded yet; the last has number last
+	spare   []frame // memory for the next queue
 	last    uint64  // the number of the newest frame
 	ring    []*chunk
 	bytes   int    // in ring
@@ -120,11 +126,15 @@ func (h *hub) close() {
 // append takes changes of calls. Who calls it holds Model.mu, which makes the
 // order of frames that of the changes.
 func (h *hub) append(changes []messages.Event) {
-	frames := make([]frame, len(changes))
+	h.mu.Lock()
+	heard := h.heard()
 	for i := range changes {
-		frames[i] = frame{name: string(changes[i].Type), data: &changes[i]}
+		h.last++
+		if heard {
+			h.queue = append(h.queue, frame{seq: h.last, name: string(changes[i].Type), event: changes[i]})
+		}
 	}
-	h.add(frames...)
+	h.added(heard)
 }
 
 // tellStale tells readers whether events may be missing.
@@ -136,14 +146,20 @@ func (h *hub) ping() { h.add(frame{name: framePing, data: struct{}{}}) }
 
 func (h *hub) add(frames ...frame) {
 	h.mu.Lock()
+	heard := h.heard()
 	for i := range frames {
 		h.last++
 		frames[i].seq = h.last
 	}
-	heard := h.running && !h.deserted()
 	if heard {
 		h.queue = append(h.queue, frames...)
-	} else {
+	}
+	h.added(heard)
+}
+
+// added needs h.mu, and gives it back.
+func (h *hub) added(heard bool) {
+	if !heard {
 		h.forget()
 	}
 	h.mu.Unlock()
@@ -151,6 +167,9 @@ func (h *hub) add(frames ...frame) {
 		h.signal()
 	}
 }
+
+// heard needs h.mu. It reports whether what is said now has to be kept for anybody.
+func (h *hub) heard() bool { return h.running && !h.deserted() }
 
 // deserted needs h.mu. It reports whether nobody has listened for a while.
 func (h *hub) deserted() bool { return h.readers == 0 && h.cfg.Now().Sub(h.gone) > keepFor }
@@ -187,12 +206,16 @@ func (h *hub) pump(from, to int) (news bool) {
 		news = true
 	default:
 	}
-	fresh := encode(h.epoch, h.take())
+	queue := h.take()
+	if len(queue) > 0 {
+		h.pumped.encode(h.epoch, queue)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if fresh != nil && fresh.first > h.sealed { // else there was a reset meanwhile
-		h.keep(fresh)
+	if len(queue) > 0 && h.pumped.first > h.sealed { // else there was a reset meanwhile
+		h.keep(&h.pumped)
 	}
+	h.reuse(queue)
 	for g := from; g < to; g++ {
 		close(h.wake[g])
 		h.wake[g] = make(chan struct{})
@@ -210,8 +233,20 @@ func (h *hub) take() []frame {
 		return nil
 	}
 	queue := h.queue
-	h.queue = nil
+	h.queue, h.spare = h.spare, nil
 	return queue
+}
+
+// reuse needs h.mu. It keeps the memory of what was encoded, unless that is very much.
+func (h *hub) reuse(queue []frame) {
+	if cap(h.pumped.bytes) > mostSpare*frameSize {
+		h.pumped = chunk{}
+	}
+	if cap(queue) > mostSpare {
+		return
+	}
+	clear(queue)
+	h.spare = queue[:0]
 }
 
 // keep needs h.mu. It adds frames to the ring, and lets go of the oldest chunks
@@ -222,8 +257,10 @@ func (h *hub) keep(fresh *chunk) {
 		return
 	}
 	room := max(len(fresh.bytes), min(mostChunk, h.cfg.RingBytes/16))
-	fresh.bytes = append(make([]byte, 0, room), fresh.bytes...)
-	h.ring = append(h.ring, fresh)
+	h.ring = append(h.ring, &chunk{
+		first: fresh.first, last: fresh.last, ends: slices.Clone(fresh.ends),
+		bytes: append(make([]byte, 0, room), fresh.bytes...),
+	})
 	h.bytes += room
 	drop := 0
 	for ; h.bytes > h.cfg.RingBytes && drop < len(h.ring)-1; drop++ {

@@ -22,6 +22,7 @@ type list struct {
 
 	building sync.Mutex // guards groups and deflate; taken before Model.mu
 	groups   []group
+	stale    bool // what the groups say may be; see Model.stale
 	deflate  deflater
 	kept     [4]atomic.Pointer[body] // by variant
 }
@@ -63,7 +64,8 @@ func (m *Model) StatusTag(_ bool) (string, error) {
 }
 
 // StatusBody returns GET /api/user-status as JSON, gzipped if asked, of all
-// users or of those on a call, and the tag of exactly this body. The bytes are
+// users or of those on a call, with whether it may be stale, and the tag of exactly
+// this body. The bytes are
 // shared and not to be written to.
 func (m *Model) StatusBody(onCall, zipped bool) (bytes []byte, tag string, err error) {
 	if !m.Loaded() {
@@ -115,7 +117,7 @@ func (l *list) changedLines(version *uint64) map[int]lines {
 	defer m.mu.Unlock()
 	s := m.state
 	s.arrange()
-	*version = s.version
+	*version, l.stale = s.version, m.stale
 	if n := groupsOf(len(s.order)); n != len(l.groups) {
 		l.groups = make([]group, n) // arrange has marked them all
 	}

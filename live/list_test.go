@@ -40,6 +40,12 @@ func TestBodies(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(3, uint64(users)))
 			bodies := map[string]string{}
 			for range 60 {
+				m.Stale(rnd.IntN(4) == 0)
+				if rnd.IntN(4) == 0 {
+					if err := m.reconcile(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
 				checkBodies(t, m, truth, bodies)
 				for range rnd.IntN(5) {
 					n := rnd.IntN(users + 2)
@@ -56,7 +62,7 @@ func TestBodies(t *testing.T) {
 func checkBodies(t *testing.T, m *Model, truth *store, bodies map[string]string) {
 	t.Helper()
 	for _, onCall := range []bool{false, true} {
-		want := truth.list(t, onCall)
+		want := strings.TrimSuffix(truth.list(t, onCall), "}") + fmt.Sprintf(`,"stale":%t}`, m.isStale())
 		plain, tag, err := m.StatusBody(onCall, false)
 		if err != nil || string(plain) != want {
 			t.Fatalf("%s, %v\nwant\n%s", plain, err, want)

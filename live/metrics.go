@@ -10,14 +10,19 @@ type metrics struct {
 	drift      *prometheus.CounterVec
 	reconciled prometheus.Histogram
 	failed     prometheus.Counter
-	changes    *prometheus.CounterVec
-	cut        prometheus.Counter
-	snapshots  prometheus.Counter
+	// Changes, by where the model heard of them.
+	fromNode, fromStream, fromStore prometheus.Counter
+	cut                             prometheus.Counter
+	snapshots                       prometheus.Counter
 }
 
 // newMetrics registers what the model tells Prometheus.
 func newMetrics(m *Model, to prometheus.Registerer) (*metrics, error) {
+	changes := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "dibs_live_changes_total", Help: "Changes of calls that the read model took, by where it heard of them first.",
+	}, []string{"source"})
 	x := &metrics{
+		fromNode: changes.WithLabelValues("node"), fromStream: changes.WithLabelValues("stream"), fromStore: changes.WithLabelValues("store"),
 		drift: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "dibs_live_drift_total",
 			Help: "Calls of which the read model differed from the store: missing, or over but still shown. Each was repaired.",
@@ -29,9 +34,6 @@ func newMetrics(m *Model, to prometheus.Registerer) (*metrics, error) {
 		failed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "dibs_live_reconcile_failures_total", Help: "How often the store could not be read for it.",
 		}),
-		changes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "dibs_live_changes_total", Help: "Changes of calls that the read model took, by where it heard of them first.",
-		}, []string{"source"}),
 		cut: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "dibs_live_readers_cut_total", Help: "Readers of live events that fell too far behind.",
 		}),
@@ -47,7 +49,7 @@ func newMetrics(m *Model, to prometheus.Registerer) (*metrics, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		x.drift, x.reconciled, x.failed, x.changes, x.cut, x.snapshots,
+		x.drift, x.reconciled, x.failed, changes, x.cut, x.snapshots,
 		gauge("dibs_live_users", "Active users in the read model.", func() int { n, _ := m.size(); return n }),
 		gauge("dibs_live_calls", "Calls in progress in the read model.", func() int { _, n := m.size(); return n }),
 		gauge("dibs_live_readers", "Readers of live events.", m.hub.readerCount),

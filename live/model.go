@@ -132,8 +132,8 @@ func (m *Model) runFeed(ctx context.Context) {
 func (m *Model) Committed(events []messages.Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, e := range events {
-		m.take(e, false)
+	for i := range events {
+		m.take(&events[i], false)
 	}
 }
 
@@ -147,17 +147,17 @@ func (m *Model) Apply(at Offset, e messages.Event) {
 		return
 	}
 	m.position = at
-	m.take(e, true)
+	m.take(&e, true)
 }
 
 // take needs m.mu.
-func (m *Model) take(e messages.Event, fromStream bool) {
+func (m *Model) take(e *messages.Event, fromStream bool) {
 	people := len(m.state.people)
 	changes := m.state.apply(e, fromStream)
 	m.since.add(e, changes)
-	source := "node"
+	source := m.metrics.fromNode
 	if fromStream {
-		source = "stream"
+		source = m.metrics.fromStream
 	}
 	m.publish(changes, source)
 	if m.loaded && (len(m.state.people) > people || m.state.doubted) {
@@ -167,12 +167,12 @@ func (m *Model) take(e messages.Event, fromStream bool) {
 }
 
 // publish needs m.mu. It makes what changed visible to everybody.
-func (m *Model) publish(changes []messages.Event, source string) {
+func (m *Model) publish(changes []messages.Event, source prometheus.Counter) {
 	m.list.version.Store(m.state.version)
 	if len(changes) == 0 {
 		return
 	}
-	m.metrics.changes.WithLabelValues(source).Add(float64(len(changes)))
+	source.Add(float64(len(changes)))
 	m.hub.append(changes)
 }
 
@@ -227,6 +227,8 @@ func (m *Model) tellStale() {
 		return
 	}
 	m.stale = stale
+	m.state.version++ // the list says so too
+	m.list.version.Store(m.state.version)
 	m.hub.tellStale(stale)
 	m.cfg.Log.Info("live status", "stale", stale)
 }

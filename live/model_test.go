@@ -268,6 +268,7 @@ func TestFeedLostAndFound(t *testing.T) {
 		synctest.Wait()
 		r := listen(t, m, "")
 		synctest.Wait()
+		lastTag, lastStale := "", false // of the list
 		isStale := func(want bool, snapshots int) {
 			t.Helper()
 			time.Sleep(time.Second) // the fake clock
@@ -277,6 +278,11 @@ func TestFeedLostAndFound(t *testing.T) {
 					t.Errorf("stale %v, %d snapshots; want %v, %d", r.stale, r.snapshots, want, snapshots)
 				}
 			})
+			tag, _ := m.StatusTag(false)
+			if got := listStale(t, m); got != want || want != lastStale && tag == lastTag {
+				t.Errorf("who polls is told stale %v, want %v; under the tag %s, before %s", got, want, tag, lastTag)
+			}
+			lastTag, lastStale = tag, want
 		}
 		isStale(true, 1) // nobody has said otherwise
 		sink.Stale(false)

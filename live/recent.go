@@ -20,7 +20,11 @@ func (r *recent) token(c messages.ClientID) int64 { return max(r.young[c], r.old
 
 // note remembers that the client's calls up to token are over.
 func (r *recent) note(c messages.ClientID, token int64) {
-	r.young[c] = max(token, r.token(c))
+	young, known := r.young[c]
+	if known && young >= token {
+		return // most ends come twice: from this node, and from the stream
+	}
+	r.young[c] = max(token, young, r.old[c])
 	if len(r.young) >= r.size {
 		r.old, r.young = r.young, make(map[messages.ClientID]int64, r.size)
 	}

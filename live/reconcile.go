@@ -121,7 +121,7 @@ func (m *Model) settle(at mark, began time.Time, users []messages.User, calls []
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	made := m.state.correct(users, calls, at.since, began)
-	m.publish(made.changes, "store")
+	m.publish(made.changes, m.metrics.fromStore)
 	m.publishRenamed(made.renamed)
 	m.loaded, m.healed = true, at.missed
 	if at.owed {

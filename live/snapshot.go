@@ -71,5 +71,5 @@ func (m *Model) takeSnapshot(now time.Time) *snapshot {
 	data := messages.Snapshot{Calls: m.state.calls(), Stale: m.stale}
 	seq := m.hub.position()
 	m.mu.Unlock()
-	return &snapshot{seq: seq, at: now, frame: appendFrame(nil, m.epoch, frame{seq: seq, name: frameSnapshot, data: data})}
+	return &snapshot{seq: seq, at: now, frame: appendFrame(nil, m.epoch, &frame{seq: seq, name: frameSnapshot, data: data})}
 }

@@ -37,7 +37,8 @@ type state struct {
 	// doubt: a start before this that the truth did not show was probably over
 	// by then, and is for the truth to show. Zero: there is no doubt.
 	doubt   time.Time
-	doubted bool // the truth is to be read for such a start
+	doubted bool             // the truth is to be read for such a start
+	changes []messages.Event // by the last event: two ends and itself at most
 
 	version uint64       // changes whenever the list of users would say something else
 	order   []*person    // those listed, as the list shows them
@@ -55,30 +56,29 @@ func newState(now time.Time) *state {
 // apply takes an event and returns what it changed: nothing, if it is no news;
 // itself; and before it the ends of calls that it shows to be over. An event
 // from the stream may be old, even older than the truth; one that this node
-// committed is not.
-func (s *state) apply(e messages.Event, fromStream bool) []messages.Event {
-	c := e.Call
+// committed is not. What is returned holds until the next event.
+func (s *state) apply(e *messages.Event, fromStream bool) []messages.Event {
+	c := &e.Call
+	s.changes = s.changes[:0]
 	switch {
 	case c.ID.IsZero() || c.UserID.IsZero() || c.ClientID.IsZero():
-		return nil
 	case e.Type == messages.EventCallStarted && !s.late(c, fromStream):
-		changes := s.supersede(c, c.StartedAt)
-		s.begin(messages.LiveCall{Call: c, User: e.User, Client: e.Client})
-		return append(changes, e)
+		s.supersede(c, c.StartedAt)
+		s.begin(messages.LiveCall{Call: *c, User: e.User, Client: e.Client})
+		s.changes = append(s.changes, *e)
 	case e.Type == messages.EventCallEnded:
 		s.over.note(c.ClientID, c.Token)
-		changes := s.supersede(c, e.At)
+		s.supersede(c, e.At)
 		if h := s.holders[c.ClientID]; h != nil && h.call.Call.ID == c.ID {
 			s.finish(h)
-			changes = append(changes, e)
+			s.changes = append(s.changes, *e)
 		}
-		return changes
 	}
-	return nil
+	return s.changes
 }
 
 // late reports whether a start is no news: it is known, or over, or in doubt.
-func (s *state) late(c messages.Call, fromStream bool) bool {
+func (s *state) late(c *messages.Call, fromStream bool) bool {
 	if c.Token <= s.over.token(c.ClientID) {
 		return true
 	}
@@ -99,21 +99,20 @@ func (s *state) late(c messages.Call, fromStream bool) bool {
 
 // supersede ends the calls that stand in the way of c: an earlier one of its
 // client (I1), an earlier one of its user (I2).
-func (s *state) supersede(c messages.Call, at time.Time) (changes []messages.Event) {
+func (s *state) supersede(c *messages.Call, at time.Time) {
 	if h := s.holders[c.ClientID]; h != nil && h.call.Call.Token < c.Token {
-		changes = append(changes, s.end(h, at))
+		s.changes = append(s.changes, s.end(h, at))
 	}
 	p := s.people[c.UserID]
 	if p == nil || p.call == nil || p.call.Call.ID == c.ID {
-		return changes
+		return
 	}
 	// Of two calls that began at the same time, one known to be over is not
 	// taken for the later one.
 	began, known := p.call.Call.StartedAt, s.over.token(c.ClientID) >= c.Token
 	if began.Before(c.StartedAt) || began.Equal(c.StartedAt) && !known {
-		changes = append(changes, s.end(p, at))
+		s.changes = append(s.changes, s.end(p, at))
 	}
-	return changes
 }
 
 // end finishes p's call and returns the event that says so. Its reason is not
@@ -208,8 +207,8 @@ func (p *person) status() messages.UserStatus {
 	if p.call == nil {
 		return st
 	}
-	started, client := p.call.Call.StartedAt, p.call.Call.ClientID
-	st.IsOnCall, st.CallStartedAt, st.CurrentCallClientID = true, &started, &client
+	call := p.call.Call
+	st.IsOnCall, st.CallStartedAt, st.CurrentCallClientID, st.CurrentCallID = true, &call.StartedAt, &call.ClientID, &call.ID
 	if !p.call.Client.ID.IsZero() {
 		summary := p.call.Client
 		st.Client = &summary

@@ -33,7 +33,7 @@ func newTouched() *touched {
 
 // add takes an event and what it changed. It does nothing to nil: nobody is
 // reading the truth.
-func (t *touched) add(e messages.Event, changes []messages.Event) {
+func (t *touched) add(e *messages.Event, changes []messages.Event) {
 	switch {
 	case t == nil:
 	case e.Type == messages.EventCallEnded:

@@ -59,6 +59,7 @@ type UserStatus struct {
 	IsOnCall            bool           `json:"is_on_call"`
 	CallStartedAt       *time.Time     `json:"call_started_at"`
 	CurrentCallClientID *ClientID      `json:"current_call_client_id"`
+	CurrentCallID       *CallID        `json:"current_call_id"`
 	Client              *ClientSummary `json:"clients"`
 }
 

@@ -3,8 +3,9 @@ package browser
 import (
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 
 	"github.com/dibs-calls/dibs/integration/harness"
 )
@@ -59,7 +60,7 @@ func TestRefusalsAreSaid(t *testing.T) {
 	p.untilSaid("[data-testid=connection]", "looked up every 30 seconds")
 	p.untilRow(x, "free")
 
-	held, release := g.hold(func(r *http.Request) bool { return r.Method == http.MethodGet && r.URL.Path == "/api/user-status" }, withoutEvents)
+	held, release := g.hold(isPoll, withoutEvents)
 	within(t, patience, "the page to ask again", func() bool { return len(held) > 0 })
 	w.start(ana, x)
 	p.click(button("Call " + x.Name))
@@ -85,22 +86,19 @@ func TestRefusalsAreSaid(t *testing.T) {
 }
 
 // callFromTheList: a call that was begun elsewhere is known here from the list of
-// everybody alone, which names no calls. Ending it does not end the next one,
-// which the page has not heard of.
+// everybody alone, which has no tokens. Ending it does not end the next one, which
+// the page has not heard of.
 func callFromTheList(t *testing.T, w *world, g *gate, p *page) {
 	t.Helper()
 	x, y := w.clients[4], w.clients[5]
 	w.start(ben, x)
 	p.untilPanel(x)
-	var asked atomic.Int32
-	held, release := g.hold(func(r *http.Request) bool {
-		return r.Method == http.MethodGet && r.URL.Path == "/api/user-status" && asked.Add(1) == 1
-	}, withoutEvents)
+	held, release := g.hold(isPoll, withoutEvents)
 	within(t, patience, "the page to ask again", func() bool { return len(held) > 0 })
 	w.end(ben)
 	w.start(ben, y)
 	p.click(button("End call"))
-	within(t, patience, "the page to make sure", func() bool { return asked.Load() > 1 })
+	p.untilNoPanel()
 	release()
 	p.untilPanel(y)
 	if r := w.as(ana).Availability(t, y.ID); *r.Available {
@@ -134,10 +132,7 @@ func TestTwoTabsAgree(t *testing.T) {
 	second.untilPanel(x)
 	second.untilRow(x, "mine")
 
-	second.click(button("End call"))
-	second.untilNoPanel()
-	first.untilNoPanel()
-	first.untilRow(x, "free")
+	endsInTheOtherTab(w, first, second)
 
 	second.click(button("Call " + y.Name))
 	first.untilPanel(y)
@@ -150,6 +145,34 @@ func TestTwoTabsAgree(t *testing.T) {
 	notesAgree(w, first, second)
 	notesOutliveTheOtherTab(w, first, second)
 	signOutAsksFirst(first, second)
+}
+
+// endsInTheOtherTab: a tab that hears of the end before the one that asked for it
+// has its answer does not take it for somebody else's doing.
+func endsInTheOtherTab(w *world, first, second *page) {
+	first.t.Helper()
+	x := w.clients[0] // which is on a call
+	first.watchFor("over", ".call-over")
+	eval[chromedp.Void](second, `void (() => {
+		const fetched = window.fetch;
+		window.answered = false;
+		window.fetch = async (...how) => {
+			const answer = await fetched(...how);
+			if (how[1]?.method === 'PUT') {
+				await new Promise((release) => { window.letGo = release; answered = true; });
+				window.fetch = fetched;
+			}
+			return answer;
+		};
+	})()`)
+	second.click(button("End call"))
+	second.until("the answer to be on its way", "answered")
+	first.untilRow(x, "free")
+	first.mustBe("it does not say that somebody else ended the call", `!seen.has("over")`)
+	eval[chromedp.Void](second, "letGo()")
+	second.untilNoPanel()
+	first.untilNoPanel()
+	first.mustBe("nor later", `!seen.has("over")`)
 }
 
 // TestAdminReleases: an administrator frees a client from the Team page, for a

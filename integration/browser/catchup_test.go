@@ -18,8 +18,6 @@ const theStore = `import(new URL('store.js', document.querySelector('script[type
 func asksNoMoreThanNeeded(w *world, g *gate, p *page) {
 	t, x, y := p.t, w.clients[0], w.clients[1]
 	t.Helper()
-	isPoll := func(r *http.Request) bool { return r.Method == http.MethodGet && r.URL.Path == "/api/user-status" }
-
 	held, release := g.hold(isPoll)
 	p.dropStream()
 	within(t, patience, "the page to ask", func() bool { return len(held) > 0 })
@@ -81,6 +79,7 @@ func mergesWhatIsNewer(p *page) {
 		});
 		const listed = (user, client, since) => ({
 			id: 'user ' + user, is_on_call: true, current_call_client_id: 'client ' + client, call_started_at: since,
+			current_call_id: 'call ' + client,
 		});
 		store.learnStarted(begun(1, early));
 		const asked = store.changes();
@@ -88,11 +87,13 @@ func mergesWhatIsNewer(p *page) {
 		store.learnStarted(begun(3, late));
 		store.learnStarted(begun(6, early));
 		store.learnEnded(begun(4, early).call, 'completed');
-		store.applyStatuses([listed(2, 9, early), listed(4, 4, early), listed(5, 5, early), listed(6, 7, late)], asked);
-		return [1, 2, 3, 4, 5, 6, 7, 9].filter((n) => store.callOfClient('client ' + n)).join();
+		store.learnHolder({ id: 'client 8', name: 'Client 8' }, { id: 'user 8', name: 'User 8', call_started_at: early });
+		store.applyStatuses([[2, 9, early], [4, 4, early], [5, 5, early], [6, 7, late], [8, 8, early]].map((u) => listed(...u)), asked);
+		const called = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => store.callOfClient('client ' + n)).filter(Boolean);
+		return called.map(({ call }) => call.id).join();
 	})`)
-	if got != "2,3,5,7" {
-		p.t.Errorf("after a list that was overtaken the clients %s are being called, want 2,3,5,7", got)
+	if want := "call 2,call 3,call 5,call 7,call 8"; got != want {
+		p.t.Errorf("after a list that was overtaken there are %s, want %s", got, want)
 	}
 }
 

@@ -116,6 +116,11 @@ func (g *gate) pass() { g.set(&passage{}) }
 // answer answers what a wants to; streams that flow are cut.
 func (g *gate) answer(a answer) { g.set(&passage{answer: a}) }
 
+// isPoll is whether a page asks who is on a call.
+func isPoll(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.URL.Path == "/api/user-status"
+}
+
 // die behaves as a network that is gone without anybody having been told: what
 // flowed neither flows nor ends, and what is asked now gets no answer as long as
 // that lasts.

@@ -40,8 +40,8 @@ func TestListChangesUnderHand(t *testing.T) {
 	p.untilText(".pager span", "Page 4 of 4")
 	p.follow("#/clients")
 
-	// A call that was begun elsewhere is known from the list of everybody, and
-	// by its id when the stream is back.
+	// A call that was begun elsewhere is known from the list of everybody, and its
+	// token, without which it is not renewed, when the stream is back.
 	g.answer(withoutEvents)
 	p.dropStream()
 	p.untilConnection("polling")
@@ -50,7 +50,7 @@ func TestListChangesUnderHand(t *testing.T) {
 	p.fill(textbox("Notes"), "Half a sen")
 	g.pass()
 	p.untilConnection("live")
-	p.until("the call's own id", "!JSON.parse(localStorage['dibs.call']).call.id.includes(' ')")
+	p.until("the call's token", "JSON.parse(localStorage['dibs.call']).call.token > 0")
 	p.settle()
 	p.mustBe("the focus is still in the notes", "document.activeElement.matches('aside textarea')")
 	w.end(ben)

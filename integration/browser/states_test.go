@@ -2,11 +2,13 @@ package browser
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/dibs-calls/dibs/integration/harness"
 	"github.com/dibs-calls/dibs/messages"
 )
 
@@ -40,9 +42,14 @@ type states struct {
 }
 
 // inspect checks what is shown now, in both themes.
-func (s *states) inspect(name string) {
+func (s *states) inspect(name string) { s.inspectOn(name, wide, dark) }
+
+// inspectOn checks what is shown now on these screens.
+func (s *states) inspectOn(name string, screens ...screen) {
 	s.t.Helper()
-	for _, look := range []screen{wide, dark} {
+	defer s.p.look(wide)
+	for _, look := range screens {
+		s.p.look(look)
 		s.p.media(look.scheme, "reduce")
 		s.p.settle()
 		s.p.picture("state-" + name + "-" + look.name)
@@ -140,7 +147,7 @@ func (s *states) away() {
 	p.untilStale("lost")
 	p.follow(short + "&limit=200")
 	p.untilSaid(".form-error", "cannot read")
-	s.inspect("server-away")
+	s.inspectOn("server-away", wide, dark, phone)
 	p.reload()
 	p.find(heading("The server does not answer"))
 	s.inspect("waiting")
@@ -149,4 +156,30 @@ func (s *states) away() {
 	s.g.answer(withoutEvents)
 	p.untilConnection("polling")
 	s.inspect("polling")
+	s.polledStale()
+}
+
+// polledStale: a server that cannot hear of all calls says so to pages that ask.
+func (s *states) polledStale() {
+	s.t.Helper()
+	list := string(harness.Must(s.t, http.StatusOK)(s.w.as(admin).Do(s.t.Context(), http.MethodGet, "/api/user-status", nil)).Raw)
+	said := strings.Replace(list, `"stale":false`, `"stale":true`, 1)
+	if said == list {
+		s.t.Fatalf("the list does not say whether it is stale: %.200s", list)
+	}
+	s.g.answer(func(w http.ResponseWriter, r *http.Request, over <-chan struct{}) bool {
+		if isPoll(r) {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write([]byte(said))
+			return true
+		}
+		return withoutEvents(w, r, over)
+	})
+	s.p.click(button("Try now"))
+	s.p.untilStale("server")
+	s.p.untilSaid("[data-testid=connection]", "Possibly stale.")
+	s.inspect("polling-stale")
+	s.g.answer(withoutEvents)
+	eval[chromedp.Void](s.p, "void dispatchEvent(new Event('online'))")
+	s.p.untilStale("")
 }

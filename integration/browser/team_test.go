@@ -63,6 +63,26 @@ func TestTeam(t *testing.T) {
 		t.Error("a call that was not stale is over")
 	}
 	harness.Must(t, http.StatusForbidden)(w.as(ben).Do(t.Context(), http.MethodPost, "/api/user-status", nil))
+	releasesWhatIsShown(w, g, p)
+}
+
+// releasesWhatIsShown: Cleo is on another call than the one that the page shows,
+// because it has not heard yet. That one is not released.
+func releasesWhatIsShown(w *world, g *gate, p *page) {
+	p.t.Helper()
+	p.watch.expect(`status of (409|502)|net::ERR_`)
+	_, release := g.hold(isPoll, withoutEvents)
+	w.end(cleo)
+	w.start(cleo, w.clients[2])
+	p.click(button("Release the call of Cleo Castel"))
+	p.fill(textbox("Reason (kept on the audit trail)"), "Left for the day")
+	p.click(button("Release call"))
+	p.untilSaid("dialog [role=alert]", "This call is over. Cleo Castel is on another call now, which goes on.")
+	release()
+	p.find(element{"dialog", "This call is over"})
+	if r := w.as(ben).Availability(p.t, w.clients[2].ID); *r.Available {
+		p.t.Error("a call was released that nobody meant")
+	}
 }
 
 // who is the selector of somebody's row.

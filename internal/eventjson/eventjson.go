@@ -157,14 +157,16 @@ func AppendString(b []byte, s string) []byte {
 // plain reports whether s stands in JSON as it is. What is between is a matter for
 // encoding/json, which also replaces what is no UTF-8.
 func plain(s string) bool {
+	// A bit for each character below '@' that does not stand as it is, because this loop
+	// is a quarter of what it takes to write an event.
+	const escaped uint64 = 1<<' ' - 1 | 1<<'"' | 1<<'<' | 1<<'>' | 1<<'&'
 	ascii := true
 	for i := range len(s) {
-		switch c := s[i]; {
-		case c < ' ', c == '"', c == '\\', c == '<', c == '>', c == '&':
+		c := s[i]
+		if c < '@' && escaped>>c&1 != 0 || c == '\\' {
 			return false
-		case c >= utf8.RuneSelf:
-			ascii = false
 		}
+		ascii = ascii && c < utf8.RuneSelf
 	}
 	return ascii || utf8.ValidString(s) && !strings.ContainsAny(s, "\u2028\u2029")
 }
@@ -177,11 +179,14 @@ func appendID(b []byte, id uuid.UUID) []byte {
 
 // AppendID appends an id in its canonical form, without quotes.
 func AppendID(b []byte, id uuid.UUID) []byte {
-	b = hex.AppendEncode(b, id[:4])
-	b = hex.AppendEncode(append(b, '-'), id[4:6])
-	b = hex.AppendEncode(append(b, '-'), id[6:8])
-	b = hex.AppendEncode(append(b, '-'), id[8:10])
-	return hex.AppendEncode(append(b, '-'), id[10:])
+	var text [36]byte
+	hex.Encode(text[:8], id[:4])
+	hex.Encode(text[9:13], id[4:6])
+	hex.Encode(text[14:18], id[6:8])
+	hex.Encode(text[19:23], id[8:10])
+	hex.Encode(text[24:], id[10:])
+	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
+	return append(b, text[:]...)
 }
 
 func appendTime(b []byte, t time.Time) ([]byte, error) {

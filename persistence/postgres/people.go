@@ -172,7 +172,7 @@ func knownRole(role string) messages.Role {
 }
 
 const userStatuses = `
-SELECT a.id, a.first_name, a.last_name, a.email, a.role, c.client_id, c.started_at,
+SELECT a.id, a.first_name, a.last_name, a.email, a.role, c.client_id, c.call_id, c.started_at,
        k.id IS NOT NULL, coalesce(k.name, ''), coalesce(k.phone, ''), coalesce(k.email, '')
 FROM accounts a
 LEFT JOIN claims c ON c.user_id = a.id
@@ -190,12 +190,13 @@ func (s *Store) UserStatuses(ctx context.Context, onCallOnly bool) ([]messages.U
 		all     []messages.UserStatus
 		u       messages.User
 		client  pgtype.UUID
+		call    pgtype.UUID
 		started *time.Time
 		known   bool
 		summary messages.ClientSummary
 	)
 	targets := []any{
-		raw(&u.ID.UUID), &u.FirstName, &u.LastName, &u.Email, (*string)(&u.Role), &client, &started,
+		raw(&u.ID.UUID), &u.FirstName, &u.LastName, &u.Email, (*string)(&u.Role), &client, &call, &started,
 		&known, &summary.Name, &summary.Phone, &summary.Email,
 	}
 	_, err = pgx.ForEachRow(rows, targets, func() error {
@@ -203,6 +204,7 @@ func (s *Store) UserStatuses(ctx context.Context, onCallOnly bool) ([]messages.U
 		if client.Valid {
 			id := messages.ClientID{UUID: client.Bytes}
 			st.IsOnCall, st.CallStartedAt, st.CurrentCallClientID = true, storedPtr(started), &id
+			st.CurrentCallID = &messages.CallID{UUID: call.Bytes}
 			if known {
 				c := summary
 				c.ID, st.Client = id, &c

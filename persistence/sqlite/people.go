@@ -184,7 +184,7 @@ func (s *Store) ActiveUsers(ctx context.Context) ([]messages.User, error) {
 func (s *Store) UserStatuses(ctx context.Context, onCallOnly bool) ([]messages.UserStatus, error) {
 	statuses := []messages.UserStatus{}
 	err := s.query(ctx, `
-		select a.id, a.email, a.first_name, a.last_name, a.role, k.started_at, c.id, c.name, c.phone, c.email
+		select a.id, a.email, a.first_name, a.last_name, a.role, k.started_at, k.call_id, c.id, c.name, c.phone, c.email
 		from accounts a
 		left join claims k on k.user_id = a.id
 		left join clients c on c.id = k.client_id
@@ -202,13 +202,14 @@ func (s *Store) UserStatuses(ctx context.Context, onCallOnly bool) ([]messages.U
 func scanStatus(rows *sql.Rows) (messages.UserStatus, error) {
 	var st messages.UserStatus
 	var started *int64
+	var call *messages.CallID
 	var id *messages.ClientID
 	var name, phone, email sql.NullString
-	err := rows.Scan(&st.ID, &st.Email, &st.FirstName, &st.LastName, &st.Role, &started, &id, &name, &phone, &email)
+	err := rows.Scan(&st.ID, &st.Email, &st.FirstName, &st.LastName, &st.Role, &started, &call, &id, &name, &phone, &email)
 	if started == nil || id == nil {
 		return st, err
 	}
-	st.IsOnCall, st.CallStartedAt, st.CurrentCallClientID = true, timePtr(started), id
+	st.IsOnCall, st.CallStartedAt, st.CurrentCallClientID, st.CurrentCallID = true, timePtr(started), id, call
 	st.Client = &messages.ClientSummary{ID: *id, Name: name.String, Phone: phone.String, Email: email.String}
 	return st, err
 }

@@ -191,7 +191,7 @@ func peopleStatuses(t *testing.T, s persistence.Store) {
 	users, c := addUsers(t, s, 2), addClient(t, s)
 	call := start(t, s, users[1], c)
 	onCall := messages.UserStatus{
-		User: users[1], IsOnCall: true, CallStartedAt: &call.StartedAt, CurrentCallClientID: &c.ID,
+		User: users[1], IsOnCall: true, CallStartedAt: &call.StartedAt, CurrentCallClientID: &c.ID, CurrentCallID: &call.ID,
 		Client: &messages.ClientSummary{ID: c.ID, Name: c.Name, Phone: c.Phone, Email: c.Email},
 	}
 	wantStatuses(t, s, false, messages.UserStatus{User: users[0]}, onCall)

@@ -160,6 +160,7 @@ func (s *fakeStore) UserStatuses(ctx context.Context, onCallOnly bool) ([]messag
 		if claim, on := s.claims[id]; on {
 			client := s.clients[claim.ClientID]
 			status.IsOnCall, status.CallStartedAt, status.CurrentCallClientID = true, &claim.StartedAt, &claim.ClientID
+			status.CurrentCallID = &claim.ID
 			status.Client = &messages.ClientSummary{ID: client.ID, Name: client.Name, Phone: client.Phone, Email: client.Email}
 		}
 		if !account.Disabled && (status.IsOnCall || !onCallOnly) {

@@ -34,8 +34,8 @@ type Statuses interface {
 type StatusList interface {
 	// StatusTag names what the list says now; it changes whenever the list does.
 	StatusTag(onCall bool) (string, error)
-	// StatusBody returns the answer as JSON, gzipped if asked, and the tag that
-	// names it. The bytes are shared and not to be written to.
+	// StatusBody returns the answer as JSON, gzipped if asked, with whether it may
+	// be stale, and the tag that names it. The bytes are shared and not to be written to.
 	StatusBody(onCall, zipped bool) (body []byte, tag string, err error)
 }
 

@@ -22,11 +22,13 @@ const (
 
 type releaseRequest struct {
 	Reason string `json:"reason"`
+	CallID string `json:"call_id"` // empty: whichever is in progress
 }
 
-// forceRelease ends the call of somebody who cannot or does not. It is 200
-// also when there is nothing to end, so that two administrators at once are
-// both served.
+// forceRelease ends the call of somebody who cannot or does not. Without a call's
+// name it is 200 also when there is nothing to end, so that two administrators at
+// once are both served. With one, that call alone is ended: whoever saw it and
+// decides means none that began since.
 func (a *API) forceRelease(ctx context.Context, x *exchange) error {
 	id, err := x.pathID("user_id", messages.CodeUserNotFound)
 	if err != nil {
@@ -38,12 +40,9 @@ func (a *API) forceRelease(ctx context.Context, x *exchange) error {
 			return err
 		}
 	}
-	reason, err := text("reason", in.Reason, maxReason)
+	call, reason, err := in.read()
 	if err != nil {
 		return err
-	}
-	if reason == "" {
-		return badRequest("reason is required: it is kept on the audit trail.")
 	}
 	key, err := x.idempotencyKey()
 	if err != nil {
@@ -58,16 +57,41 @@ func (a *API) forceRelease(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	answer := a.Calls.EndCall(ctx, messages.EndCall{User: userID, Reason: messages.ReasonForceReleased,
+	answer := a.Calls.EndCall(ctx, messages.EndCall{User: userID, Call: call, Reason: messages.ReasonForceReleased,
 		Audit: audit, Key: key, Deadline: deadlineOf(ctx)})
-	if answer.Code != messages.OK {
-		return refused(answer)
-	}
 	message := "Call ended successfully"
-	if answer.Ended == nil {
+	switch {
+	case answer.Code != messages.OK:
+		return refused(answer)
+	case answer.Ended == nil && !call.IsZero():
+		return overBefore(user, answer.Call)
+	case answer.Ended == nil:
 		message = "There was no call to end"
 	}
 	return x.respond(http.StatusOK, &wire.EndAnswer{User: wire.Calling(user, answer.Call), Ended: answer.Ended, Message: message})
+}
+
+func (in *releaseRequest) read() (call messages.CallID, reason string, err error) {
+	if in.CallID != "" {
+		if call.UUID, err = wire.ParseID("call_id", in.CallID); err != nil {
+			return call, "", err
+		}
+	}
+	reason, err = text("reason", in.Reason, maxReason)
+	if err == nil && reason == "" {
+		err = badRequest("reason is required: it is kept on the audit trail.")
+	}
+	return call, reason, err
+}
+
+// overBefore says that the call to be released is over, and that another one of
+// its user, if there is one, goes on.
+func overBefore(user messages.User, other *messages.Call) error {
+	p := &problem{Code: messages.CodeCallOver, Call: other}
+	if other != nil {
+		p.Sentence = "This call is over. " + user.Name() + " is on another call now, which goes on."
+	}
+	return p
 }
 
 // released is the entry on the audit trail of a call that an administrator

@@ -191,7 +191,7 @@ func TestListStatuses(t *testing.T) {
 	}
 	w.do("Ana", "GET", statusPath+"?on_call=perhaps", nil).is(400)
 	w.do("Ben", "PUT", statusPath, m{"action": "end_call"}).is(200)
-	if got := w.do("Ana", "GET", statusPath+"?on_call=true", nil).is(200); string(got.body) != `{"users":[]}` {
+	if got := w.do("Ana", "GET", statusPath+"?on_call=true", nil).is(200); string(got.body) != `{"users":[],"stale":false}` {
 		t.Errorf("%s", got.body)
 	}
 }
@@ -237,6 +237,37 @@ func TestForceRelease(t *testing.T) {
 	}
 	w.do("Adele", "DELETE", "/api/user-status/"+uuid.NewString()+"/call", reason).is(404, messages.CodeUserNotFound)
 	w.do("Adele", "DELETE", "/api/user-status/x/call", reason).is(400, messages.CodeBadRequest)
+}
+
+// A release that names a call ends that one, and none that began since.
+func TestForceReleaseOfOneCall(t *testing.T) {
+	w := newWorld(t)
+	path := "/api/user-status/" + w.ben.ID.String() + "/call"
+	named := func(id any) m { return m{"reason": "went home", "call_id": id} }
+	shown := func() any {
+		return w.do("Adele", "GET", statusPath+"?on_call=true", nil).is(200).at("users.0.current_call_id")
+	}
+	w.do("Ben", "PUT", statusPath, start(w.xenia)).is(200)
+	seen := shown()
+	w.do("Ben", "PUT", statusPath, m{"action": "end_call"}).is(200)
+	w.do("Adele", "DELETE", path, named(seen)).is(409, messages.CodeCallOver).has("call", nil, "error", "This call is over.")
+	next := w.do("Ben", "PUT", statusPath, start(w.yuri)).is(200).at("call.id")
+	w.do("Adele", "DELETE", path, named(seen), "Idempotency-Key", "late").is(409, messages.CodeCallOver).has("call.id", next,
+		"error", "This call is over. Ben Baker is on another call now, which goes on.")
+	for _, id := range []any{"x", 7, uuid.Nil, uuid.NewString()[:35]} {
+		w.do("Adele", "DELETE", path, named(id)).is(400, messages.CodeBadRequest)
+	}
+	if len(w.store.claims) != 1 || len(w.store.audits) != 0 || shown() != next {
+		t.Fatalf("another call than the one that was named: claims %v, audit %v", w.store.claims, w.store.audits)
+	}
+
+	for range 2 { // the same key: the first answer again, although the call is over by then
+		w.do("Adele", "DELETE", path, named(next), "Idempotency-Key", "once").is(200).has("ended.id", next, "user.is_on_call", false)
+	}
+	w.do("Adele", "DELETE", path, named(next)).is(409, messages.CodeCallOver)
+	if len(w.store.claims) != 0 || len(w.store.audits) != 1 {
+		t.Errorf("claims %v, audit %v", w.store.claims, w.store.audits)
+	}
 }
 
 func TestCleanUp(t *testing.T) {

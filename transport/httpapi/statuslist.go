@@ -76,7 +76,8 @@ func (s storeStatuses) StatusBody(onCall, zipped bool) ([]byte, string, error) {
 	}
 	body, err := json.Marshal(struct {
 		Users []messages.UserStatus `json:"users"`
-	}{users})
+		Stale bool                  `json:"stale"` // what was read just now is not
+	}{Users: users})
 	tag := tagOf(body)
 	if err == nil && zipped {
 		var out bytes.Buffer

@@ -68,8 +68,8 @@ func (c *encoder) encode(e *messages.Event, reduced string) (*nats.Msg, error) {
 		}
 		kind = unknownType
 	}
-	id := eventID(*e)
-	client, user := whom(*e)
+	id := eventID(e)
+	client, user := whom(e)
 	b := c.msg.Data[:0]
 	b = append(b, `{"specversion":"`+specVersion+`","id":`...)
 	b = eventjson.AppendString(b, id)
@@ -109,12 +109,12 @@ func appendData(b []byte, e *messages.Event, reduced string) ([]byte, error) {
 // reduce leaves what says which call began or ended, and drops what is long or
 // cannot be encoded.
 func reduce(e messages.Event) messages.Event {
-	client, user := whom(e)
+	client, user := whom(&e)
 	call := e.Call
 	call.ClientID, call.UserID = client, user
 	call.StartedAt, call.LeaseExpiresAt = encodable(call.StartedAt), encodable(call.LeaseExpiresAt)
 	reduced := messages.Event{
-		ID: eventID(e), Type: e.Type, At: encodable(e.At), Call: call,
+		ID: eventID(&e), Type: e.Type, At: encodable(e.At), Call: call,
 		User: messages.User{ID: user}, Client: messages.ClientSummary{ID: client},
 	}
 	if tokens(string(e.Reason)) {
@@ -149,7 +149,7 @@ func appendTimeOf(b []byte, e *messages.Event) []byte {
 }
 
 // whom returns the client and the user of an event.
-func whom(e messages.Event) (messages.ClientID, messages.UserID) {
+func whom(e *messages.Event) (messages.ClientID, messages.UserID) {
 	client, user := e.Call.ClientID, e.Call.UserID
 	if client.IsZero() {
 		client = e.Client.ID
@@ -160,7 +160,7 @@ func whom(e messages.Event) (messages.ClientID, messages.UserID) {
 	return client, user
 }
 
-func eventID(e messages.Event) string {
+func eventID(e *messages.Event) string {
 	if e.ID == "" || len(e.ID) > 200 || strings.ContainsAny(e.ID, "\r\n") {
 		return messages.EventID(e.Call.ID, e.Type)
 	}

@@ -32,7 +32,7 @@ func newEcho(l *link, log *slog.Logger) *echo { return &echo{link: l, log: log, 
 
 // published says that an event is on the stream: again, perhaps, and in the order of
 // the stream for each client. It does nothing to nil.
-func (e *echo) published(event messages.Event) {
+func (e *echo) published(event *messages.Event) {
 	if e == nil {
 		return
 	}
@@ -40,7 +40,7 @@ func (e *echo) published(event messages.Event) {
 	defer e.mu.Unlock()
 	e.at++
 	if e.to != nil {
-		e.to.Apply(live.Offset{Epoch: e.epoch, Seq: e.at}, event)
+		e.to.Apply(live.Offset{Epoch: e.epoch, Seq: e.at}, *event)
 	}
 }
 

@@ -19,10 +19,15 @@ type metrics struct {
 	pass       prometheus.Histogram
 
 	now func() time.Time
+	// kinds are the counters of published by type. They belong to the publishing goroutine,
+	// and spare it a look-up by label for each event.
+	kinds map[string]prometheus.Counter
 
 	mu     sync.Mutex
 	rows   int
 	oldest time.Time // zero: the outbox was empty
+	stored uint64    // bytes on the stream
+	limit  int64     // of it
 }
 
 func newMetrics(registry prometheus.Registerer, now func() time.Time) (*metrics, error) {
@@ -30,7 +35,7 @@ func newMetrics(registry prometheus.Registerer, now func() time.Time) (*metrics,
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	m := &metrics{
-		now: now,
+		now: now, kinds: map[string]prometheus.Counter{},
 		published: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "dibs_events_published_total", Help: "Events that JetStream acknowledged, duplicates included.",
 		}, []string{"type"}),
@@ -47,18 +52,34 @@ func newMetrics(registry prometheus.Registerer, now func() time.Time) (*metrics,
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}),
 	}
+	for _, c := range []prometheus.Collector{m.published, m.duplicates, m.reduced, m.unreadable, m.failures, m.delay, m.pass} {
+		if err := registry.Register(c); err != nil {
+			return nil, fmt.Errorf("registering the publisher's metrics: %w", err)
+		}
+	}
+	return m, m.registerGauges(registry)
+}
+
+// registerGauges is for what is counted now and then.
+func (m *metrics) registerGauges(registry prometheus.Registerer) error {
 	rows := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "dibs_outbox_rows", Help: "Committed batches whose events are not published yet, as last counted (every few seconds).",
 	}, func() float64 { rows, _ := m.backlog(); return float64(rows) })
 	age := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "dibs_outbox_oldest_seconds", Help: "Age of the oldest batch whose events are not published yet; 0: there is none.",
 	}, func() float64 { _, age := m.backlog(); return age.Seconds() })
-	for _, c := range []prometheus.Collector{m.published, m.duplicates, m.reduced, m.unreadable, m.failures, m.delay, m.pass, rows, age} {
+	stored := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "dibs_event_stream_bytes", Help: "What the event stream holds, as last asked (four times a minute); 0: nothing, or it is not known yet.",
+	}, func() float64 { stored, _ := m.size(); return float64(stored) })
+	limit := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "dibs_event_stream_limit_bytes", Help: "What the event stream may hold before its oldest events are dropped; 0: anything, or it is not known yet.",
+	}, func() float64 { _, limit := m.size(); return float64(limit) })
+	for _, c := range []prometheus.Collector{rows, age, stored, limit} {
 		if err := registry.Register(c); err != nil {
-			return nil, fmt.Errorf("registering the publisher's metrics: %w", err)
+			return fmt.Errorf("registering the publisher's metrics: %w", err)
 		}
 	}
-	return m, nil
+	return nil
 }
 
 func (m *metrics) counted(rows int, oldest time.Time) {
@@ -77,14 +98,38 @@ func (m *metrics) backlog() (rows int, age time.Duration) {
 	return m.rows, max(0, m.now().Sub(m.oldest))
 }
 
+// measured takes how full the stream is. A limit below 1 is none.
+func (m *metrics) measured(stored uint64, limit int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stored, m.limit = stored, max(0, limit)
+}
+
+func (m *metrics) size() (stored uint64, limit int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.stored, m.limit
+}
+
 func (m *metrics) acked(kind string, at time.Time, duplicate bool) {
-	if !tokens(kind) {
-		kind = unknownType
+	counter, known := m.kinds[kind]
+	if !known {
+		counter = m.counterOf(kind)
 	}
-	m.published.WithLabelValues(kind).Inc()
+	counter.Inc()
 	if duplicate {
 		m.duplicates.Inc()
 		return
 	}
 	m.delay.Observe(max(0, m.now().Sub(at)).Seconds())
+}
+
+// counterOf is the counter of a type that was not published before. Types that can stand in a
+// subject are a few; the others share one.
+func (m *metrics) counterOf(kind string) prometheus.Counter {
+	if !tokens(kind) {
+		return m.published.WithLabelValues(unknownType)
+	}
+	m.kinds[kind] = m.published.WithLabelValues(kind)
+	return m.kinds[kind]
 }

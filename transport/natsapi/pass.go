@@ -47,7 +47,9 @@ func (p *Publisher) pass(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	p.forgetOthers(rows)
-	late, perr := p.publish(ctx, rows, p.now().Add(sendWithin))
+	p.plan.prepare(rows, p.acked)
+	defer p.plan.forget()
+	late, perr := p.publish(ctx, p.now().Add(sendWithin))
 	met := errors.Is(perr, errMet)
 	if perr != nil && !met {
 		p.ensured = false // the stream may be what is missing
@@ -99,8 +101,8 @@ func (p *Publisher) forgetOthers(rows []messages.OutboxRow) {
 	}
 	kept := map[string]bool{}
 	for _, row := range rows {
-		for _, e := range row.Events {
-			if id := eventID(e); p.acked[id] {
+		for i := range row.Events {
+			if id := eventID(&row.Events[i]); p.acked[id] {
 				kept[id] = true
 			}
 		}
@@ -110,8 +112,8 @@ func (p *Publisher) forgetOthers(rows []messages.OutboxRow) {
 
 // send publishes an event, reduced if it must be.
 func (p *Publisher) send(s *step) error {
-	p.own.sends(s.id, &s.event)
-	msg, err := p.sender.encoder.encode(&s.event, "")
+	p.own.sends(s.id, s.event)
+	msg, err := p.sender.encoder.encode(s.event, "")
 	switch {
 	case err != nil:
 		return p.sendReduced(s, reasonNo, err)
@@ -125,7 +127,7 @@ func (p *Publisher) sendReduced(s *step, reason string, cause error) error {
 	p.own.take(s.id) // a reader is told what the stream says
 	p.metrics.reduced.Inc()
 	p.log.Error("an event is published without names and texts", "event", s.id, "reason", reason, "error", cause)
-	msg, err := p.sender.encoder.encode(&s.event, reason)
+	msg, err := p.sender.encoder.encode(s.event, reason)
 	if err != nil {
 		return err
 	}
@@ -151,7 +153,7 @@ func (p *Publisher) await(ctx context.Context, s *step, lost <-chan struct{}) er
 	if err != nil {
 		return fmt.Errorf("publishing event %s: %w", s.id, err)
 	}
-	p.acked[s.id] = true
+	s.acked = true
 	p.echo.published(s.event)
 	p.metrics.acked(string(s.event.Type), s.event.At, s.duplicate)
 	return nil

@@ -30,12 +30,11 @@ const (
 	retryFirst = 50 * time.Millisecond
 	retryMost  = time.Second
 
-	countEvery   = 5 * time.Second
 	storeTimeout = 5 * time.Second
 )
 
 // Publisher moves events from the outbox to the stream. It has one goroutine
-// that publishes and one that counts the backlog.
+// that publishes and one that counts the backlog, and what is on the stream.
 type Publisher struct {
 	outbox  Outbox
 	js      jetstream.JetStream
@@ -60,7 +59,8 @@ type Publisher struct {
 
 	// Owned by the publishing goroutine.
 	limit   int                  // rows a pass
-	acked   map[string]bool      // events acknowledged, of rows of which others were not
+	plan    plan                 // of the pass under way
+	acked   map[string]bool      // events acknowledged by earlier passes, of rows of which others were not
 	held    []messages.OutboxRow // whose events were all acknowledged, and are to be settled
 	settled time.Time            // when rows were settled last
 	// asideErr is why rows that cannot be read are still held; they were tried last at
@@ -87,13 +87,15 @@ func (p *Publisher) Wake() {
 func (p *Publisher) Start() {
 	p.start.Do(func() {
 		ctx, cancel := context.WithCancel(context.Background())
+		counting, stopCounting := context.WithCancel(ctx)
 		p.cancel = cancel
 		var both sync.WaitGroup
 		both.Go(func() {
+			defer stopCounting() // who asks NATS or the store how much there is holds up no end
 			defer p.sender.close()
 			p.run(ctx)
 		})
-		both.Go(func() { p.count(ctx) })
+		both.Go(func() { p.count(counting) })
 		go func() {
 			both.Wait()
 			cancel()
@@ -242,34 +244,4 @@ func (p *Publisher) note(err error) {
 		p.log.Info("events are published again")
 	}
 	p.trouble = err != nil
-}
-
-// count keeps the gauges of the backlog. It has a goroutine of its own because
-// counting a large backlog takes a while.
-func (p *Publisher) count(ctx context.Context) {
-	tick := time.NewTicker(p.timing.count)
-	defer tick.Stop()
-	for {
-		p.countOnce(ctx)
-		select {
-		case <-tick.C:
-		case <-p.stopping:
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (p *Publisher) countOnce(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	rows, oldest, err := p.outbox.OutboxBacklog(ctx)
-	if err != nil {
-		if !errors.Is(err, context.Canceled) {
-			p.log.Debug("the outbox cannot be counted", "error", err)
-		}
-		return
-	}
-	p.metrics.counted(rows, oldest)
 }

@@ -17,28 +17,42 @@ const mostHeld = 128
 // asideEvery is the least time between two tries to set rows aside after one failed.
 const asideEvery = time.Second
 
-// hold keeps the rows of which every event is on the stream, until they are settled. A
-// row behind one that failed may be among them: its events depend on nothing of the
-// other row, or they would not have been sent.
+// hold keeps the rows of which every event is on the stream, until they are settled, and
+// remembers of the others which events are. A row behind one that failed may be among the
+// first: its events depend on nothing of the other row, or they would not have been sent.
 func (p *Publisher) hold(rows []messages.OutboxRow) {
-	for _, row := range rows {
-		if !p.complete(row) {
-			continue
+	steps := p.plan.steps // those of a row follow each other; one has none if all was acknowledged before
+	for i, row := range rows {
+		n, complete := 0, true
+		for ; n < len(steps) && steps[n].row == i; n++ {
+			complete = complete && steps[n].acked
 		}
-		p.held = append(p.held, row)
-		for _, e := range row.Events {
-			delete(p.acked, eventID(e))
+		if complete {
+			p.held = append(p.held, row)
+			p.forgetRow(row)
+		} else {
+			p.remember(steps[:n])
+		}
+		steps = steps[n:]
+	}
+}
+
+// remember notes what was acknowledged of a row that is published again.
+func (p *Publisher) remember(steps []step) {
+	for i := range steps {
+		if steps[i].acked {
+			p.acked[steps[i].id] = true
 		}
 	}
 }
 
-func (p *Publisher) complete(row messages.OutboxRow) bool {
-	for _, e := range row.Events {
-		if !p.acked[eventID(e)] {
-			return false
-		}
+func (p *Publisher) forgetRow(row messages.OutboxRow) {
+	if len(p.acked) == 0 {
+		return
 	}
-	return true
+	for i := range row.Events {
+		delete(p.acked, eventID(&row.Events[i]))
+	}
 }
 
 // due reports whether it is time to settle.

@@ -9,6 +9,7 @@ import { insist, request } from './api.js';
 import { serverNow } from './clock.js';
 import { leaseSeconds, renewAgain, renewEvery } from './config.js';
 import { dropUnsaved, readUnsaved, setAside, snapshotOf, takeUp, unsaved } from './drafts.js';
+import { beginEnding, endEnding, isEnding } from './ending.js';
 import { personName } from './format.js';
 import { connection, refresh } from './live.js';
 import { announce, dismissErrors, notify } from './notices.js';
@@ -21,9 +22,6 @@ export const panel = signal(null);
 
 /** The client that is being claimed right now, by id. */
 export const claiming = signal(null);
-
-/** Whether the end of the call is under way. */
-export const ending = signal(false);
 
 /** Claims a client. The panel opens when the server has said yes, and not before. */
 export async function startCall(client) {
@@ -59,10 +57,11 @@ function refused(client, e) {
 /** Ends the call on the panel, with what was noted. @throws {ApiError} */
 export async function endCall(notes) {
   const { call } = panel.value;
-  await settle(call, 'completed', async () => {
-    const name = await nameOf(call);
-    if (name) await insist('PUT', '/api/user-status', { action: 'end_call', ...name, ...(notes ? { notes } : {}) });
-  });
+  // By its name, or the next one, begun elsewhere, would be ended in its place. The
+  // list of everybody has no tokens.
+  const named = { call_id: call.id, ...(call.token ? { token: call.token } : {}) };
+  const body = { action: 'end_call', ...named, ...(notes ? { notes } : {}) };
+  await settle(call, 'completed', () => insist('PUT', '/api/user-status', body));
 }
 
 /** Saves the log of a call; the server ends the call with it. @throws {ApiError} */
@@ -71,7 +70,7 @@ export async function saveLog(call, log) {
 }
 
 async function settle(call, reason, send) {
-  ending.value = true;
+  beginEnding(call);
   const held = panel.value;
   const sent = snapshotOf(call);
   try {
@@ -85,7 +84,7 @@ async function settle(call, reason, send) {
       learnEnded(call, reason);
     }
   } finally {
-    ending.value = false;
+    endEnding();
   }
   refresh();
 }
@@ -99,17 +98,6 @@ export function dismissCall(call) {
 function putAway() {
   forget('call');
   panel.value = null;
-}
-
-// The list of everybody has no ids. A call that is known from there alone is
-// looked up once more, or the next one, begun elsewhere, would be ended in its
-// place. null: it is over already.
-async function nameOf(call) {
-  if (call.token) return { call_id: call.id, token: call.token };
-  const { users } = await request('GET', '/api/user-status?on_call=true');
-  const own = users.find((user) => user.id === call.user_id);
-  const same = own?.current_call_client_id === call.client_id && sameStart(own.call_started_at, call.started_at);
-  return same ? {} : null;
 }
 
 const sameStart = (a, b) => Date.parse(a) === Date.parse(b);
@@ -129,11 +117,11 @@ effect(() => {
   else unsaved.value = [];
 });
 
-// The panel follows the store, except while this page itself ends the call.
+// The panel follows the store, except while this person is ending the call.
 effect(() => {
   const user = me.value;
   const live = user && known.value ? callOfUser(user.id) : undefined;
-  if (ending.value) return;
+  if (isEnding()) return;
   untracked(() => {
     if (!user || !known.value) panel.value = null;
     else follow(live);
@@ -156,15 +144,16 @@ function follow(live) {
 
 function show(live, shown) {
   const call = withLease(live.call);
-  if (shown && !shown.ended && shown.call.id === call.id) return;
+  if (shown && !shown.ended && shown.call.id === call.id && (shown.call.token || !call.token)) return;
   const before = shown ?? ownRecord();
   if (before && !sameStart(before.call.started_at, call.started_at)) {
     setAside({ call: before.call, client: before.client, ended: before.ended || whyOver(endOf(before.call.id)?.reason, before.call) });
   }
   takeUp(call);
   panel.value = { call, client: live.client, ended: '' };
-  if (ownRecord()?.call.id !== call.id) keepRecord(call, live.client);
-  if (shown && !shown.ended && sameStart(shown.call.started_at, call.started_at)) return; // its own id became known
+  const kept = ownRecord()?.call;
+  if (kept?.id !== call.id || (call.token && !kept.token)) keepRecord(call, live.client);
+  if (shown && !shown.ended && sameStart(shown.call.started_at, call.started_at)) return; // its token became known
   announce(`You are on a call with ${live.client.name}.`);
 }
 
@@ -239,7 +228,7 @@ let renewing = false;
 // All tabs of the browser take turns.
 function renewIfDue() {
   const held = panel.value;
-  if (!held || held.ended || !held.call.token || ending.value) return;
+  if (!held || held.ended || !held.call.token || isEnding()) return;
   if (Date.now() - (ownRecord()?.renewed ?? 0) >= renewEvery) renew(held);
 }
 
@@ -249,12 +238,12 @@ async function renew({ call, client }) {
   try {
     const body = { action: 'renew_call', call_id: call.id, token: call.token, lease_seconds: leaseSeconds };
     const answer = await request('PUT', '/api/user-status', { body });
-    if (ending.value || endOf(call.id) || !me.value) return;
+    if (isEnding() || endOf(call.id) || !me.value) return;
     keepRecord(answer.call, client);
     if (panel.value?.call.id === call.id) panel.value = { ...panel.value, call: answer.call };
     learnStarted({ call: answer.call, user: me.value, client });
   } catch (e) {
-    if (e.code === 'call_over' && !ending.value) learnEnded(call);
+    if (e.code === 'call_over' && !isEnding()) learnEnded(call);
   } finally {
     renewing = false;
   }

@@ -39,6 +39,9 @@ export const hiddenKeeps = 20_000;
 /** How long a request may take. */
 export const requestTimeout = 10_000;
 
+/** How long a tab waits for another one that is ending the call. */
+export const endingKeeps = 20_000;
+
 /** How soon the server is asked again who is signed in, when it could not say. */
 export const resumeAgain = 3_000;
 

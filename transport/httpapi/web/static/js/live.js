@@ -212,9 +212,10 @@ async function pollOnce() {
     // not for ever: where much happens, each one is.
     for (let tries = 1; ; tries++) {
       const asked = changes();
-      const { users } = await request('GET', '/api/user-status');
+      const { users, stale } = await request('GET', '/api/user-status');
       if (!running || connection.value === 'live') return;
       if (asked !== changes() && tries < config.pollTries) continue;
+      serverStale.value = Boolean(stale);
       applyStatuses(users, asked);
       answered();
       return;

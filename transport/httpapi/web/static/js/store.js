@@ -89,8 +89,7 @@ export function learnHolder(client, caller) {
 }
 
 /**
- * The list of everybody and their calls, which has no call ids: a call that is
- * known already is recognised by user, client and start.
+ * The list of everybody and their calls, which has their ids and no tokens.
  * @param {number} asked what changes() was when the list was asked for: calls
  *   that were learned since may be missing in it, and stay
  */
@@ -112,12 +111,13 @@ export function applyStatuses(users, asked) {
   });
 }
 
-// Whoever is on a later call, or is called in a later one, is not in this one.
+// Whoever is on a later call, or is called in a later one, is not in this one. And
+// a stand-in is of no use where its call is known.
 function keepNewer(entry) {
   const { call } = entry;
   const begun = Date.parse(call.started_at);
   const rivals = [...calls.values()].map((e) => e.call).filter((c) => c.user_id === call.user_id || c.client_id === call.client_id);
-  if (rivals.some((c) => Date.parse(c.started_at) > begun)) return;
+  if (rivals.some((c) => Date.parse(c.started_at) > begun || standIn(c) === call.id)) return;
   for (const { id } of rivals) calls.delete(id);
   keep(entry);
 }
@@ -139,22 +139,22 @@ export function clear() {
   });
 }
 
-// The id of a call whose own is not known. Whoever brings the own one replaces it.
+// The id of a call whose own is not known: a refusal says who calls, and since
+// when. Whoever brings the own one replaces it.
 const standIn = (call) => `${call.user_id} ${Date.parse(call.started_at)}`;
 
+/** Whether a call has its own id, by which the server knows it. */
+export const isNamed = (call) => call.id !== standIn(call);
+
 function statusCall(user, previous) {
-  const same =
-    previous &&
-    previous.call.client_id === user.current_call_client_id &&
-    Date.parse(previous.call.started_at) === Date.parse(user.call_started_at);
-  if (same) return previous;
+  if (previous && previous.call.id === user.current_call_id) return previous; // and its token
   const call = {
+    id: user.current_call_id,
     user_id: user.id,
     client_id: user.current_call_client_id,
     started_at: user.call_started_at,
     token: 0, // not known: such a call can be shown and ended, not renewed
   };
-  call.id = standIn(call);
   return { call, user, client: user.clients ?? { id: call.client_id, name: 'a client', phone: '', email: '' } };
 }
 

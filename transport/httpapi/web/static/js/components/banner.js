@@ -15,7 +15,7 @@ function content() {
     const since = heardAt.value ? ` What you see is from ${timeOfDay(heardAt.value)} and possibly stale.` : '';
     return html`<div class="banner warning">
       <${WarningIcon} />
-      <p><strong>The server does not answer.</strong>${since} Trying again by itself.</p>
+      <p><strong>The server does not answer.</strong>${since} The page tries again by itself.</p>
       <button type="button" onClick=${wake}>Try now</button>
     </div>`;
   }
@@ -33,7 +33,7 @@ function content() {
   }
   if (connection.value === 'polling') {
     return html`<div class="banner">
-      <p>Live updates cannot be had right now. Who is on a call is looked up every 30 seconds.</p>
+      <p>There are no live updates right now. Who is on a call is looked up every 30 seconds.</p>
       <button type="button" onClick=${wake}>Try now</button>
     </div>`;
   }

@@ -1,9 +1,10 @@
 // What one writes down about a call.
 
 import { html, useSignal } from '../lib.js';
-import { endCall, ending, saveLog } from '../call.js';
+import { endCall, saveLog } from '../call.js';
 import { serverNow } from '../clock.js';
 import { draftOf, keepDraft } from '../drafts.js';
+import { ending } from '../ending.js';
 import { outcomes } from '../format.js';
 import { notify } from '../notices.js';
 import { FormError } from './dialog.js';

@@ -1,13 +1,13 @@
 // What administrators can do about calls that nobody ends.
 
 import { html, useComputed, useSignal } from '../lib.js';
-import { insist, request } from '../api.js';
+import { ApiError, insist, request } from '../api.js';
 import { now } from '../clock.js';
 import { staleCall } from '../config.js';
 import { count, personName } from '../format.js';
 import { refresh } from '../live.js';
 import { notify } from '../notices.js';
-import { callOfUser, callsByUser } from '../store.js';
+import { callOfUser, callsByUser, isNamed } from '../store.js';
 import { Field } from './clientform.js';
 import { Confirm, Dialog } from './dialog.js';
 import { Elapsed } from './elapsed.js';
@@ -26,18 +26,31 @@ export function Release({ person, onClose }) {
   }
   const release = async (form) => {
     released.value = true;
-    const body = { reason: form.get('reason') };
-    const answer = await insist('DELETE', `/api/user-status/${person.id}/call`, body).catch((e) => {
+    try {
+      const body = { reason: form.get('reason'), call_id: await idOf(first.value.call) };
+      await insist('DELETE', `/api/user-status/${person.id}/call`, body);
+      notify('success', `The call of ${name} is released.`);
+    } catch (e) {
       released.value = false;
       throw e;
-    });
-    notify('success', answer.ended ? `The call of ${name} is released.` : answer.message);
-    refresh();
+    } finally {
+      refresh();
+    }
   };
   return html`<${Confirm} title=${`Release the call of ${name}?`} action="Release call" danger onConfirm=${release} onClose=${onClose}>
     <p>${name} has been on a call with <strong>${first.value.client.name}</strong> for <${Elapsed} since=${first.value.call.started_at} />. The client becomes free for others at once.</p>
     <${Field} label="Reason (kept on the audit trail)" name="reason" required autocomplete="off" />
   <//>`;
+}
+
+// Only the call that is shown is meant, and not one that began since. One that is
+// known from a refusal alone is looked up.
+async function idOf(call) {
+  if (isNamed(call)) return call.id;
+  const { users } = await request('GET', '/api/user-status?on_call=true');
+  const user = users.find((u) => u.id === call.user_id);
+  if (Date.parse(user?.call_started_at) === Date.parse(call.started_at)) return user.current_call_id;
+  throw new ApiError('call_over', 'This call is over.');
 }
 
 /** Ends all calls older than two hours. */
