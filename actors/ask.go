@@ -1,19 +1,27 @@
 package actors
 
-import "fmt"
+import (
+	"fmt"
+	"sync/atomic"
+)
 
 // ask is a caller who waits for one answer.
-type ask[A any] struct{ ch chan A }
+type ask[A any] struct {
+	answered atomic.Bool
+	given    A             // written once, before done is closed, and read after that
+	done     chan struct{} // without room for the answer, which would be one more allocation
+}
 
-func newAsk[A any]() *ask[A] { return &ask[A]{ch: make(chan A, 1)} }
+func newAsk[A any]() *ask[A] { return &ask[A]{done: make(chan struct{})} }
 
 // answer never blocks. The first answer counts: a second one can only come
 // from a shell that gave up after its machine had answered.
 func (a *ask[A]) answer(v A) {
-	select {
-	case a.ch <- v:
-	default:
+	if a.answered.Swap(true) {
+		return
 	}
+	a.given = v
+	close(a.done)
 }
 
 // reply gives an answer to whoever waits for it: a caller of this process, or one of

@@ -19,6 +19,7 @@ type batches struct {
 	underway int
 	busy     map[messages.ClientID]struct{} // clients with a write under way
 	alone    bool                           // the batch under way bears no other beside it
+	spare    []entry                        // of a batch that is done: room for those to come
 }
 
 func newBatches(most int) *batches {
@@ -42,6 +43,9 @@ func (b *batches) next() []entry {
 	if len(batch) == 0 {
 		return nil
 	}
+	if len(rest) == 0 {
+		rest, b.spare = b.spare, nil
+	}
 	b.waiting = rest
 	b.underway++
 	for _, e := range batch {
@@ -57,11 +61,7 @@ func (b *batches) take() (batch, rest []entry) {
 		for _, e := range b.waiting[:n] {
 			b.alone = b.alone || anyClient(e)
 		}
-		batch, rest = b.waiting[:n:n], b.waiting[n:]
-		if len(rest) == 0 {
-			rest = nil
-		}
-		return batch, rest
+		return b.waiting[:n:n], b.waiting[n:]
 	}
 	batch = make([]entry, 0, min(len(b.waiting), maxBatch))
 	for i, e := range b.waiting {
@@ -83,11 +83,14 @@ func anyClient(e entry) bool {
 	return e.write.Client.IsZero() && e.write.Kind != messages.WriteNote
 }
 
-// done takes note that a batch has been committed, or not.
+// done takes note that a batch has been committed, or not. The batch is given back with
+// it, and nobody else's any more.
 func (b *batches) done(batch []entry) {
 	b.underway--
 	b.alone = false
 	for _, e := range batch {
 		delete(b.busy, e.write.Client)
 	}
+	clear(batch)
+	b.spare = batch[:0]
 }

@@ -63,6 +63,7 @@ func (s *clientShell) handle(ctx actor.Context, m any) {
 	s.state.Distant = s.system.distant()
 	state, effects := client.Step(s.state, s.system.now(), m)
 	s.state = state
+	s.place.show(state.Glance())
 	for _, e := range effects {
 		s.carryOut(e)
 	}
@@ -85,6 +86,7 @@ func (s *clientShell) leave(ctx actor.Context, m any) {
 		s.system.toUser(r.User, wire.Again{User: r.User, Call: r.Call})
 	}
 	s.state = client.New(s.state.Client, s.system.incarnations.Add(1), s.state.Shared)
+	s.place.show(nil, false)
 	if s.system.clients.vacate(s.state.Client.UUID, s.place) {
 		ctx.Stop(ctx.Self())
 	}
@@ -111,6 +113,7 @@ func (s *clientShell) carryOut(e client.Effect) {
 // it is gone. Reservations are put back in line for the next one; the holder is
 // learned from the store's index.
 func (s *clientShell) abandon() {
+	s.place.show(nil, false)
 	askers, reservations := s.state.Waiting()
 	if c, ok := s.handling.(client.Check); ok {
 		askers = append(askers, c.Asker)

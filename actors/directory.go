@@ -7,6 +7,8 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/google/uuid"
+
+	"github.com/dibs-calls/dibs/messages"
 )
 
 const directoryShards = 64
@@ -38,6 +40,10 @@ type place struct {
 	// used is set by every message and cleared by the sweep: an actor that is
 	// not used between two sweeps is asked to retire.
 	used atomic.Bool
+	// shows is what the actor can be seen to know; see glance.go. It is written by the
+	// goroutine that runs the mailbox, and cleared with the shard's lock held when the
+	// actor is taken out.
+	shows atomic.Pointer[messages.HeldClaim]
 	// writing says that a write of the user actor is under way. Only the
 	// goroutine that runs the actor's mailbox touches it.
 	writing bool
@@ -94,8 +100,10 @@ func (d *directory) sendWaking(id uuid.UUID, m any) bool {
 // wake spawns an actor whose name is its id, and a number that tells it from
 // an earlier one that may still be stopping.
 func (d *directory) wake(id uuid.UUID) *place {
-	name := binary.BigEndian.AppendUint32(id[:], d.serial.Add(1))
-	pid, err := d.root.SpawnNamed(d.props, string(name))
+	var name [len(id) + 4]byte
+	copy(name[:], id[:])
+	binary.BigEndian.PutUint32(name[len(id):], d.serial.Add(1))
+	pid, err := d.root.SpawnNamed(d.props, string(name[:]))
 	if err != nil {
 		panic(err) // the number has come round within the life of one actor
 	}
@@ -144,6 +152,7 @@ func (d *directory) vacate(id uuid.UUID, p *place) bool {
 	if p.inbox.Load() != 1 || s.places[id] != p {
 		return false
 	}
+	p.shows.Store(nil)
 	delete(s.places, id)
 	return true
 }
@@ -153,6 +162,7 @@ func (d *directory) evict(id uuid.UUID, p *place) {
 	s := d.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	p.shows.Store(nil)
 	if s.places[id] == p {
 		delete(s.places, id)
 	}

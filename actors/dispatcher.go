@@ -3,8 +3,6 @@ package actors
 import (
 	"runtime"
 	"sync"
-
-	"github.com/asynkron/protoactor-go/actor"
 )
 
 // throughput is how many messages of one mailbox are handled before others may
@@ -16,19 +14,17 @@ const throughput = 100
 // that alone was a third of the engine's time. Actors never block, so a few
 // workers are enough.
 type workers struct {
-	runs  chan func() // nil: one worker is to end
+	runs  chan *mailbox // nil: one worker is to end
 	count int
 	wg    sync.WaitGroup
 }
 
-var _ actor.Dispatcher = (*workers)(nil)
-
 func startWorkers() *workers {
-	w := &workers{runs: make(chan func(), 4096), count: 2 * runtime.GOMAXPROCS(0)}
+	w := &workers{runs: make(chan *mailbox, 4096), count: 2 * runtime.GOMAXPROCS(0)}
 	for range w.count {
 		w.wg.Go(func() {
-			for run := <-w.runs; run != nil; run = <-w.runs {
-				run()
+			for m := <-w.runs; m != nil; m = <-w.runs {
+				m.run()
 			}
 		})
 	}
@@ -43,15 +39,12 @@ func (w *workers) stop() {
 	w.wg.Wait()
 }
 
-// Schedule implements [actor.Dispatcher]. It never blocks, because it is
-// called by workers too.
-func (w *workers) Schedule(run func()) {
+// schedule has a mailbox run. It never blocks, because it is called by workers
+// too.
+func (w *workers) schedule(m *mailbox) {
 	select {
-	case w.runs <- run:
+	case w.runs <- m:
 	default:
-		go run()
+		go m.run()
 	}
 }
-
-// Throughput implements [actor.Dispatcher].
-func (*workers) Throughput() int { return throughput }

@@ -19,6 +19,10 @@
 //
 // # Ordering
 //
+// Where it is certain what an actor would say if it were asked now, it is not asked: it
+// shows that (glance.go), and refusals and questions about availability are read off. It
+// writes what it shows before it carries out the effects of a step.
+//
 // Between two actors, messages arrive in the order in which they were sent. The
 // journal commits several batches at a time, but never two with writes about the
 // same client, and those in the order in which they came.

@@ -24,3 +24,12 @@ func (s *System) SettleClients() {
 	time.AfterFunc(client.RemindAfter+client.RemindAfter/2, func() { close(done) })
 	<-done
 }
+
+// Rests reports whether nothing is on its way to the actor of u.
+func (s *System) Rests(u messages.UserID) bool {
+	shard := s.users.shard(u.UUID)
+	shard.mu.RLock()
+	defer shard.mu.RUnlock()
+	p := shard.places[u.UUID]
+	return p != nil && p.inbox.Load() == 0
+}

@@ -72,6 +72,11 @@ type writer struct {
 	tell     func([]messages.Event) // before the users are told
 	journal  func(any)              // sends to the journal
 	batches  chan []entry
+
+	// Used again for each batch, by the goroutine of run alone: neither the store nor
+	// who is told keeps what it is given.
+	writes []messages.Write
+	events []messages.Event
 }
 
 // run commits until batches is closed.
@@ -80,7 +85,7 @@ func (w *writer) run() {
 		outcomes := w.commit(batch)
 		w.tellEvents(outcomes)
 		for i, e := range batch {
-			w.users.reply(e.to, user.Written{Outcome: outcomes[i]})
+			w.users.reply(e.to, user.Written{Outcome: &outcomes[i]})
 		}
 		w.journal(batchDone{writer: w, batch: batch})
 	}
@@ -89,15 +94,16 @@ func (w *writer) run() {
 // tellEvents tells this process's readers what was committed, so that nobody
 // who was answered finds them behind.
 func (w *writer) tellEvents(outcomes []messages.Outcome) {
-	events := make([]messages.Event, 0, len(outcomes))
+	w.events = w.events[:0]
 	for i := range outcomes {
 		if e := outcomes[i].Event; e != nil {
-			events = append(events, *e)
+			w.events = append(w.events, *e)
 		}
 	}
-	if len(events) > 0 {
-		w.tell(events)
+	if len(w.events) > 0 {
+		w.tell(w.events)
 	}
+	clear(w.events)
 }
 
 // commit returns an outcome for every entry, whatever happens.
@@ -122,16 +128,17 @@ func (w *writer) commit(batch []entry) []messages.Outcome {
 }
 
 func (w *writer) tryCommit(batch []entry) ([]messages.Outcome, error) {
-	writes := make([]messages.Write, len(batch))
-	for i, e := range batch {
-		writes[i] = *e.write
+	w.writes = w.writes[:0]
+	for _, e := range batch {
+		w.writes = append(w.writes, *e.write)
 	}
+	defer func() { clear(w.writes) }()
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
 	done := w.gate.watch(errStalled)
 	defer done()
 	start := time.Now()
-	outcomes, err := commitSafely(ctx, w.store, writes)
+	outcomes, err := commitSafely(ctx, w.store, w.writes)
 	w.observer.BatchCommitted(len(batch), time.Since(start), err)
 	return outcomes, err
 }

@@ -12,7 +12,8 @@ import (
 // of the batch was applied and never will be; with messages.CodeBadRequest, the
 // same, because of what one of the writes says; with messages.CodeOverloaded, the
 // same, because of contention; any other error, that it is
-// unknown. Durability: what Commit returned outcomes for is on stable storage.
+// unknown. Durability: what Commit returned outcomes for is on stable storage. The
+// batch is the caller's again when Commit returns; the outcomes are nobody else's.
 type Journal interface {
 	Commit(ctx context.Context, batch []messages.Write) ([]messages.Outcome, error)
 }

@@ -24,7 +24,8 @@ type Config struct {
 	Observer Observer // nil: none
 	// Committed is told of every call that was started or ended here, once it
 	// is on stable storage and before anybody is answered. It is called from
-	// several goroutines, in order for one client, and must be quick. Nil: nobody.
+	// several goroutines, in order for one client, must be quick, and must not keep
+	// the slice. Nil: nobody.
 	Committed func([]messages.Event)
 	Now       func() time.Time // nil: time.Now; must be monotonic
 	// Writers is how many batches may be committed at the same time; zero is two:
@@ -150,8 +151,7 @@ func (c *Config) setDefaults() {
 func (s *System) props(kind string, shell actor.Producer) *actor.Props {
 	return actor.PropsFromProducer(shell,
 		actor.WithGuardian(s.supervise(kind)),
-		actor.WithMailbox(actor.UnboundedLockfree()), // smaller while idle
-		actor.WithDispatcher(s.workers),
+		actor.WithMailbox(s.workers.newMailbox),
 	)
 }
 
@@ -171,7 +171,7 @@ func (s *System) startJournal() *journalRef {
 	}
 	ref.pid = s.actors.Root.Spawn(actor.PropsFromProducer(
 		func() actor.Actor { return j }, // what it has collected outlives a panic
-		actor.WithGuardian(s.supervise("journal")), actor.WithDispatcher(s.workers),
+		actor.WithGuardian(s.supervise("journal")), actor.WithMailbox(s.workers.newMailbox),
 	))
 	for _, w := range ref.writers {
 		ref.writing.Go(w.run)
@@ -181,6 +181,9 @@ func (s *System) startJournal() *journalRef {
 
 // StartCall claims a client. See [messages.StartCall].
 func (s *System) StartCall(ctx context.Context, c messages.StartCall) messages.Answer {
+	if caller := s.seenCalling(c); caller != nil {
+		return messages.Answer{Code: messages.CodeClientBeingCalled, Caller: caller}
+	}
 	return s.command(ctx, c.User, c)
 }
 
@@ -233,8 +236,8 @@ func (s *System) commandHere(ctx context.Context, u messages.UserID, do any) mes
 		return messages.Answer{Code: notHere}
 	}
 	select {
-	case answer := <-a.ch:
-		return answer
+	case <-a.done:
+		return a.given
 	case <-ctx.Done():
 		s.users.sendIfAwake(u.UUID, user.GiveUp{Asker: a})
 		return messages.Answer{Code: messages.CodeOutcomeUnknown}
@@ -244,6 +247,9 @@ func (s *System) commandHere(ctx context.Context, u messages.UserID, do any) mes
 // Availability says whether a client can be called now, from the claim itself:
 // after a start was acknowledged nobody is told that the client is available.
 func (s *System) Availability(ctx context.Context, c messages.ClientID) messages.Availability {
+	if seen, ok := s.seenAvailability(c); ok {
+		return seen
+	}
 	if s.config.Placement != nil {
 		return s.availabilityAnywhere(ctx, c)
 	}
@@ -260,8 +266,8 @@ func (s *System) availabilityHere(ctx context.Context, c messages.ClientID) mess
 		return messages.Availability{Code: notHere}
 	}
 	select {
-	case answer := <-a.ch:
-		return answer
+	case <-a.done:
+		return a.given
 	case <-ctx.Done():
 		s.clients.sendIfAwake(c.UUID, client.GiveUp{Asker: a})
 		return messages.Availability{Code: messages.CodeUnavailable}

@@ -89,6 +89,7 @@ func (s *userShell) leave(ctx actor.Context) {
 func (s *userShell) step(m user.Message) {
 	state, effects := user.Step(s.state, s.system.now(), m)
 	s.state = state
+	s.place.show(state.Glance())
 	for _, e := range effects {
 		s.carryOut(e)
 	}
@@ -116,6 +117,7 @@ func (s *userShell) carryOut(e user.Effect) {
 // abandon tells everybody who waits for this incarnation that it is gone.
 // Questions of client actors are put back in line for the next one.
 func (s *userShell) abandon() {
+	s.place.show(nil, false)
 	askers, questions := s.state.Waiting()
 	if c, ok := s.handling.(user.Command); ok {
 		askers = append(askers, c.Asker)

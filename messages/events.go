@@ -36,7 +36,10 @@ type Event struct {
 }
 
 // EventID is the id of an event of a call.
-func EventID(call CallID, t EventType) string { return call.String() + "/" + string(t) }
+func EventID(call CallID, t EventType) string {
+	id, _ := call.MarshalText() // never fails; String would allocate a text only to be copied from
+	return string(id) + "/" + string(t)
+}
 
 // Live calls and what readers of live events are sent.
 

@@ -25,6 +25,10 @@ type Journal interface {
 	//
 	// A context that ends stops waiting for the store; it never makes the
 	// answer a guess.
+	//
+	// When it returns, the batch is the caller's again, who may write another one
+	// over it; the outcomes are the caller's for good, and share no memory with the
+	// batch but what its pointers lead to.
 	Commit(ctx context.Context, batch []messages.Write) ([]messages.Outcome, error)
 }
 

@@ -155,7 +155,18 @@ func DecodeEvents(row []byte) ([]messages.Event, error) {
 	return events, err
 }
 
+// leastEvent is how many bytes an event that can be read has: its ids and its type.
+const leastEvent = 56
+
 func decodeEvents(row []byte) (events []messages.Event, unreadable error) {
+	n := 0
+	_ = eachField(row, func(f field) error { // what cannot be read is said below
+		if f.number == fieldEvent && len(f.bytes) >= leastEvent {
+			n++
+		}
+		return nil
+	})
+	events = make([]messages.Event, 0, n)
 	err := eachField(row, func(f field) error {
 		if f.number != fieldEvent {
 			return nil
@@ -170,9 +181,13 @@ func decodeEvents(row []byte) (events []messages.Event, unreadable error) {
 	return events, errors.Join(unreadable, err)
 }
 
+// decodeEvent reads one event. Its texts are parts of one string, which is of no other
+// event: who keeps one of them keeps that string, and not the whole row.
 func decodeEvent(b []byte) (messages.Event, error) {
 	var e messages.Event
-	if err := eachField(b, func(f field) error { return f.into(&e) }); err != nil {
+	texts := string(b)
+	err := eachField(b, func(f field) error { return f.into(&e, texts[f.at:f.at+len(f.bytes)]) })
+	if err != nil {
 		return e, err
 	}
 	if e.Type == "" || e.Call.ID.IsZero() {
@@ -191,11 +206,13 @@ type field struct {
 	number protowire.Number
 	varint uint64
 	bytes  []byte
+	at     int // where bytes begin in the row or event
 }
 
 // eachField calls f for the fields of b in turn, and passes over those of kinds
 // that nothing here is written in.
 func eachField(b []byte, f func(field) error) error {
+	size := len(b)
 	for len(b) > 0 {
 		number, kind, n := protowire.ConsumeTag(b)
 		if n < 0 {
@@ -218,6 +235,7 @@ func eachField(b []byte, f func(field) error) error {
 		if kind != protowire.VarintType && kind != protowire.BytesType {
 			continue
 		}
+		part.at = size - len(b) - len(part.bytes) // they end where the rest begins
 		if err := f(part); err != nil {
 			return err
 		}
@@ -225,8 +243,8 @@ func eachField(b []byte, f func(field) error) error {
 	return nil
 }
 
-// into puts a field of an event where it belongs.
-func (f field) into(e *messages.Event) (err error) {
+// into puts a field of an event where it belongs. text is its bytes as a string.
+func (f field) into(e *messages.Event, text string) (err error) {
 	switch f.number {
 	case fieldType:
 		types := eventTypes()
@@ -249,19 +267,20 @@ func (f field) into(e *messages.Event) (err error) {
 	case fieldLeaseEndsAt:
 		e.Call.LeaseExpiresAt = f.time()
 	case fieldReason:
-		e.Reason = messages.EndReason(f.bytes)
+		e.Reason = messages.EndReason(text)
 	case fieldDisposition:
-		e.Disposition = string(f.bytes)
+		e.Disposition = text
 	case fieldRefusal:
-		err = json.Unmarshal(f.bytes, &e.Refusal)
+		var refusal *messages.Refusal // not e's own: e would be allocated for it
+		err = json.Unmarshal(f.bytes, &refusal)
+		e.Refusal = refusal
 	default:
-		f.intoNames(e)
+		f.intoNames(e, text)
 	}
 	return err
 }
 
-func (f field) intoNames(e *messages.Event) {
-	s := string(f.bytes)
+func (f field) intoNames(e *messages.Event, s string) {
 	switch f.number {
 	case fieldFirstName:
 		e.User.FirstName = s

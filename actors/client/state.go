@@ -119,6 +119,20 @@ func New(c messages.ClientID, incarnation uint32, shared bool) State {
 // Phase returns who has the client.
 func (s State) Phase() Phase { return s.phase }
 
+// Glance returns what the actor knows without asking anybody: the call by which the client
+// is held, which may be over if its holder says so, or nil for a client that is surely free.
+// It is not sure while that depends on somebody else. The call is shared: read only.
+func (s State) Glance() (call *messages.HeldClaim, sure bool) {
+	switch s.phase {
+	case Free:
+		return nil, s.verified && !s.Distant
+	case Held:
+		return &s.holder.held, true
+	default:
+		return nil, false
+	}
+}
+
 // CanStop reports whether the actor may be stopped: nobody waits for it, and
 // what it remembers can be found out again.
 func (s State) CanStop() bool {

@@ -28,10 +28,10 @@ type turn struct {
 	effects []Effect
 }
 
-// emit adds an effect. Most steps have two or three.
+// emit adds an effect. Most steps have one or two.
 func (t *turn) emit(e Effect) {
 	if t.effects == nil {
-		t.effects = make([]Effect, 0, 3)
+		t.effects = make([]Effect, 0, 2)
 	}
 	t.effects = append(t.effects, e)
 }

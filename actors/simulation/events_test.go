@@ -130,7 +130,7 @@ func (w *world) commit() {
 		o = w.store.apply(p.write, w.step, w.now)
 	}
 	w.users[p.user].writing = false
-	w.stepUser(p.user, user.Written{Outcome: o})
+	w.stepUser(p.user, user.Written{Outcome: &o})
 }
 
 func (w *world) blocked(p messages.Write) bool {

@@ -108,6 +108,7 @@ type world struct {
 	doubts    []messages.Write // reported as unknown, and still being committed
 	requests  []*request
 	calls     int
+	glances   int // requests answered from what actors show
 	store     *store
 }
 
@@ -247,6 +248,9 @@ func (w *world) ask(r *request) {
 	r.node = w.rng.IntN(w.nodes)
 	r.name = fmt.Sprintf("request %d %+v", len(w.requests), r.do)
 	w.requests = append(w.requests, r)
+	if w.seen(r) {
+		return
+	}
 	if r.do == nil {
 		w.send("caller", w.clientAt(r.node, r.client), client.Check{Asker: r})
 		return

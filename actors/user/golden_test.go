@@ -171,7 +171,8 @@ func (p *player) message() user.Message {
 	case "load-failed":
 		return user.LoadFailed{}
 	case "written":
-		return user.Written{Outcome: p.outcome()}
+		o := p.outcome()
+		return user.Written{Outcome: &o}
 	case "reserved":
 		return messages.Reserved{User: u1, Call: p.call("call")}
 	case "refused":

@@ -41,8 +41,9 @@ type Loaded struct{ Claim *messages.HeldClaim }
 // LoadFailed says that the store could not be read.
 type LoadFailed struct{}
 
-// Written is what became of the write that the last [Commit] asked for.
-type Written struct{ Outcome messages.Outcome }
+// Written is what became of the write that the last [Commit] asked for. Nobody changes
+// the outcome any more.
+type Written struct{ Outcome *messages.Outcome }
 
 // Effect is something for the shell to do: [Load], [Seek], [Commit], [Reply],
 // [ToClient].

@@ -107,6 +107,20 @@ func (s State) Held() (messages.HeldClaim, bool) {
 	return s.held.HeldClaim, true
 }
 
+// Glance returns what the actor would go by if it were told something now: the call that
+// the user is on, which is committed and not being ended, or nil for a user who is on none
+// and has nothing under way. It is not sure while that depends on the store. The call is
+// shared: read only.
+func (s State) Glance() (call *messages.HeldClaim, sure bool) {
+	switch {
+	case s.phase == Idle:
+		return nil, !s.Shared
+	case s.held != nil && s.phase != Ending:
+		return &s.held.HeldClaim, !s.Shared
+	}
+	return nil, false
+}
+
 // CanStop reports whether the actor may be stopped: nobody waits for it, and
 // it remembers nothing that matters.
 func (s State) CanStop() bool {

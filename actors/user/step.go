@@ -46,10 +46,10 @@ type turn struct {
 	effects []Effect
 }
 
-// emit adds an effect. Most steps have two or three.
+// emit adds an effect. Most steps have one or two.
 func (t *turn) emit(e Effect) {
 	if t.effects == nil {
-		t.effects = make([]Effect, 0, 3)
+		t.effects = make([]Effect, 0, 2)
 	}
 	t.effects = append(t.effects, e)
 }
@@ -134,7 +134,7 @@ func (t *turn) reserving(m Message) {
 func (t *turn) claiming(m Message) {
 	switch m := m.(type) {
 	case Written:
-		t.claimed(m.Outcome)
+		t.claimed(*m.Outcome)
 	case messages.AskHolder:
 		if m.Call == t.work.write.Call {
 			t.ask(m)
@@ -149,7 +149,7 @@ func (t *turn) claiming(m Message) {
 func (t *turn) ending(m Message) {
 	switch m := m.(type) {
 	case Written:
-		t.ended(m.Outcome)
+		t.ended(*m.Outcome)
 	case messages.AskHolder:
 		if m.Call == t.held.ID {
 			t.ask(m)
@@ -163,7 +163,7 @@ func (t *turn) ending(m Message) {
 
 func (t *turn) renewing(m Message) {
 	if w, ok := m.(Written); ok {
-		t.renewed(w.Outcome)
+		t.renewed(*w.Outcome)
 		return
 	}
 	t.meanwhile(m)
@@ -171,7 +171,7 @@ func (t *turn) renewing(m Message) {
 
 func (t *turn) noting(m Message) {
 	if w, ok := m.(Written); ok {
-		t.noted(w.Outcome)
+		t.noted(*w.Outcome)
 		return
 	}
 	t.meanwhile(m)

@@ -76,8 +76,13 @@ func (t *turn) becomeNoting(c Command, w messages.Write) {
 }
 
 func (t *turn) commit(p Phase, c Command, w messages.Write) {
-	t.phase, t.work = p, &work{command: c, write: &w, since: t.now}
-	t.emit(Commit{Write: &w})
+	both := &struct { // one allocation for what is needed for as long
+		work  work
+		write messages.Write
+	}{write: w}
+	both.work = work{command: c, write: &both.write, since: t.now}
+	t.phase, t.work = p, &both.work
+	t.emit(Commit{Write: &both.write})
 }
 
 func (t *turn) becomeIdle(from Phase) {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"slices"
 
@@ -76,12 +77,13 @@ type batch struct {
 	swift    bool // written without asking what may stand in the way
 	writes   []messages.Write
 	outcomes []messages.Outcome
-	owned    []int        // writes whose key this transaction records
-	made     map[int]bool // claims that this transaction made
-	repeats  map[int]int  // writes with the key of an earlier write of the batch
+	owned    []int       // writes whose key this transaction records
+	made     []bool      // claims that this transaction made
+	repeats  map[int]int // writes with the key of an earlier write of the batch; nil: none
 
-	releases, renewals, claims, notes []int // writes to be carried out, by kind
-	checks                            map[int]presence
+	releases, renewals, claims, notes []int                   // writes to be carried out, by kind
+	ofUser                            map[messages.UserID]int // the release of each; see canBeSwift
+	checks                            map[int]presence        // nil: no logs
 	reports                           reports
 }
 
@@ -89,9 +91,7 @@ func newBatch(x *tx, writes []messages.Write) *batch {
 	return &batch{
 		tx: x, writes: writes,
 		outcomes: make([]messages.Outcome, len(writes)),
-		made:     make(map[int]bool),
-		repeats:  make(map[int]int),
-		checks:   make(map[int]presence),
+		made:     make([]bool, len(writes)),
 	}
 }
 
@@ -123,7 +123,7 @@ func (b *batch) apply(ctx context.Context) error {
 	b.queueEvents()
 	b.queueLogs()
 	b.queueAudit()
-	b.testify()
+	b.testify = b.testimony
 	b.queueReports()
 	return b.queueAnswers()
 }
@@ -132,29 +132,24 @@ func (b *batch) apply(ctx context.Context) error {
 // they are in the order of the clients: transactions that touch the same rows
 // then wait for each other in one direction.
 func (b *batch) sortByKind() {
+	all := make([]int, 0, len(b.writes)) // of which the lists are parts
 	for i := range b.writes {
-		if b.outcomes[i].Kind != 0 {
-			continue
-		}
-		if _, repeated := b.repeats[i]; repeated {
-			continue
-		}
-		switch b.writes[i].Kind {
-		case messages.WriteRelease:
-			b.releases = append(b.releases, i)
-		case messages.WriteRenew:
-			b.renewals = append(b.renewals, i)
-		case messages.WriteClaim:
-			b.claims = append(b.claims, i)
-		case messages.WriteNote:
-			b.notes = append(b.notes, i)
+		if _, repeated := b.repeats[i]; !repeated && b.outcomes[i].Kind == 0 {
+			all = append(all, i)
 		}
 	}
-	for _, kind := range [][]int{b.releases, b.renewals, b.claims} {
-		slices.SortStableFunc(kind, func(i, j int) int {
-			return bytes.Compare(b.writes[i].Client.UUID[:], b.writes[j].Client.UUID[:])
-		})
+	slices.SortStableFunc(all, func(i, j int) int {
+		x, y := &b.writes[i], &b.writes[j]
+		return cmp.Or(cmp.Compare(x.Kind, y.Kind), bytes.Compare(x.Client.UUID[:], y.Client.UUID[:]))
+	})
+	of := func(kind messages.WriteKind) []int {
+		byKind := func(i int, k messages.WriteKind) int { return cmp.Compare(b.writes[i].Kind, k) }
+		from, _ := slices.BinarySearchFunc(all, kind, byKind)
+		to, _ := slices.BinarySearchFunc(all, kind+1, byKind)
+		return all[from:to:to]
 	}
+	b.claims, b.releases = of(messages.WriteClaim), of(messages.WriteRelease)
+	b.renewals, b.notes = of(messages.WriteRenew), of(messages.WriteNote)
 }
 
 func (b *batch) applyAll(ctx context.Context) error {
@@ -175,24 +170,34 @@ func (b *batch) applyAll(ctx context.Context) error {
 // writesAtTheEnd reports whether something may be written together with the
 // commit.
 func (b *batch) writesAtTheEnd() bool {
-	return slices.ContainsFunc(b.writes, func(w messages.Write) bool {
-		return w.Log != nil || w.Audit != nil || w.Key != nil || w.Report != nil
-	})
+	for i := range b.writes {
+		if w := &b.writes[i]; w.Log != nil || w.Audit != nil || w.Key != nil || w.Report != nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (b *batch) done(i int, call messages.Call) {
 	b.outcomes[i] = messages.Outcome{Kind: messages.OutcomeDone, Call: call}
 }
 
-// testify leaves a query by which the transaction can be told from another one
-// with its id: by a key that it recorded, else by the calls that it began or
+// testimony is a query by which the transaction can be told from another one
+// with its id: by a report or a key that it recorded, else by the calls that it began or
 // ended, else by the logs that it saved. Renewals leave nothing to be known by.
 // The row in the outbox would be simpler, but it is gone once it was published,
 // and that can be before the outcome is looked for.
-func (b *batch) testify() {
+func (b *batch) testimony() witness {
+	if len(b.reports.taken) > 0 { // better than a call: others may record one of the same id
+		return witness{witnessReport, []any{pgUUID(b.reports.taken[0]), b.xid}}
+	}
+	if len(b.owned) > 0 {
+		n := nameOf(b.writes[b.owned[0]].Key)
+		return witness{witnessKey, []any{n.caller, n.value, b.xid}}
+	}
 	var users, calls, logs uuids
-	for i, o := range b.outcomes {
-		w := &b.writes[i]
+	for i := range b.outcomes {
+		w, o := &b.writes[i], &b.outcomes[i]
 		if b.made[i] || (o.Kind == messages.OutcomeDone && w.Kind == messages.WriteRelease) {
 			users, calls = append(users, pgUUID(w.User.UUID)), append(calls, pgUUID(w.Call.UUID))
 		}
@@ -201,14 +206,12 @@ func (b *batch) testify() {
 		}
 	}
 	switch {
-	case len(b.owned) > 0:
-		n := nameOf(b.writes[b.owned[0]].Key)
-		b.witness = witness{witnessKey, []any{n.caller, n.value, b.xid}}
 	case len(calls) > 0:
-		b.witness = witness{witnessCalls, []any{users, calls}}
+		return witness{witnessCalls, []any{users, calls}}
 	case len(logs) > 0:
-		b.witness = witness{witnessLogs, []any{logs, b.xid}}
+		return witness{witnessLogs, []any{logs, b.xid}}
 	}
+	return witness{}
 }
 
 // A key or a log can also have been written by another transaction, for the

@@ -36,16 +36,20 @@ WHERE k.caller = ANY ($1) AND k.key = ANY ($2) -- says nothing new; see release
 // outcome from it, and writes with the key of an earlier write of the batch
 // wait for that one's.
 func (b *batch) claimKeys(ctx context.Context) error {
-	first := make(map[keyName]int)
-	for i, w := range b.writes {
-		if w.Key == nil {
+	var first map[keyName]int
+	for i := range b.writes {
+		key := b.writes[i].Key
+		if key == nil {
 			continue
 		}
-		if earlier, ok := first[nameOf(w.Key)]; ok {
+		if first == nil { // most batches have no keys
+			first, b.repeats = make(map[keyName]int), make(map[int]int)
+		}
+		if earlier, ok := first[nameOf(key)]; ok {
 			b.repeats[i] = earlier
 			continue
 		}
-		first[nameOf(w.Key)] = i
+		first[nameOf(key)] = i
 	}
 	if len(first) == 0 {
 		return nil

@@ -5,6 +5,7 @@ import (
 
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // Who a call c is between, for liveRow. The outer joins also fix the order in
@@ -20,22 +21,41 @@ LEFT JOIN LATERAL (SELECT id, first_name, last_name, email, role, disabled FROM 
 LEFT JOIN LATERAL (SELECT id, name, phone, email FROM clients WHERE id = c.client_id OFFSET 0) k ON true`
 )
 
-// liveRow is where callColumns and whoColumns are scanned to.
-type liveRow struct{ messages.LiveCall }
+// liveRow is where callColumns and whoColumns are scanned to, row by row.
+type liveRow struct {
+	call  messages.Call
+	texts [7]pgtype.DriverBytes // whoColumns, in the connection's memory: until the next row
+	room  []byte                // for live
+}
 
-func (r *liveRow) targets() []any { return append(callTargets(&r.Call), r.whoTargets()...) }
+func (r *liveRow) targets() []any { return append(callTargets(&r.call), r.whoTargets()...) }
 
 // whoTargets are where whoColumns alone are scanned to.
 func (r *liveRow) whoTargets() []any {
-	return []any{
-		&r.User.FirstName, &r.User.LastName, &r.User.Email, (*string)(&r.User.Role),
-		&r.Client.Name, &r.Client.Phone, &r.Client.Email,
+	targets := make([]any, len(r.texts))
+	for i := range r.texts {
+		targets[i] = &r.texts[i]
 	}
+	return targets
 }
 
+// live is the call of the row that was scanned last. Its texts are parts of one string:
+// they are kept together, for as long as the call is in progress, and let go together.
 func (r *liveRow) live() messages.LiveCall {
-	l := r.LiveCall
-	l.Call = inUTC(l.Call)
+	r.room = r.room[:0]
+	for _, text := range r.texts {
+		r.room = append(r.room, text...)
+	}
+	all := string(r.room)
+	var who [len(r.texts)]string
+	for i, text := range r.texts {
+		who[i], all = all[:len(text)], all[len(text):]
+	}
+	l := messages.LiveCall{
+		Call:   inUTC(r.call),
+		User:   messages.User{FirstName: who[0], LastName: who[1], Email: who[2], Role: messages.Role(who[3])},
+		Client: messages.ClientSummary{Name: who[4], Phone: who[5], Email: who[6]},
+	}
 	l.User.ID, l.Client.ID = l.Call.UserID, l.Call.ClientID
 	return l
 }

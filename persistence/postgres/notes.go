@@ -100,8 +100,8 @@ func (b *batch) queueLogs() {
 		callbackAt, started, ended []*time.Time
 		created                    []time.Time
 	)
-	for _, o := range b.outcomes {
-		log := o.Log
+	for i := range b.outcomes {
+		log := b.outcomes[i].Log
 		if log == nil {
 			continue
 		}
@@ -127,8 +127,8 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS b (by, action, su
 // queueAudit writes the entries of what was done, together with the commit.
 func (b *batch) queueAudit() {
 	var entries []messages.Audit
-	for i, o := range b.outcomes {
-		if a := b.writes[i].Audit; a != nil && o.Kind == messages.OutcomeDone {
+	for i := range b.outcomes {
+		if a := b.writes[i].Audit; a != nil && b.outcomes[i].Kind == messages.OutcomeDone {
 			entries = append(entries, *a)
 		}
 	}

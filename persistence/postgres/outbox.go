@@ -8,6 +8,7 @@ import (
 	"github.com/dibs-calls/dibs/persistence"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 const insertEvents = `INSERT INTO outbox (events) SELECT events FROM unnest($1::bytea[]) AS b (events)`
@@ -47,7 +48,7 @@ func (s *Store) OutboxRows(ctx context.Context, except []int64, limit int) ([]me
 	var (
 		found  []messages.OutboxRow
 		row    messages.OutboxRow
-		events []byte
+		events pgtype.DriverBytes // the connection's; what is decoded is copied out of it
 	)
 	_, err = pgx.ForEachRow(rows, []any{&row.ID, &events}, func() error {
 		row.Events, row.Unreadable = persistence.DecodeEvents(events)

@@ -156,7 +156,8 @@ func (b *batch) settleReleases() {
 		case o.Kind == messages.OutcomeDone:
 			if hasLog {
 				o.Log = b.savedLog(w)
-				o.Log.CallID = &w.Call
+				call := w.Call // the write itself is the caller's
+				o.Log.CallID = &call
 				persistence.FillLog(o.Log, o.Call, o.Event.At)
 			}
 		case hasLog && !check.user:

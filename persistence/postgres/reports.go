@@ -216,7 +216,7 @@ func (b *batch) readWho(ctx context.Context, writes []int) error {
 		var i int32
 		var r liveRow
 		_, err := pgx.ForEachRow(rows, append([]any{&i}, r.whoTargets()...), func() error {
-			b.reports.who[int(i)] = r.LiveCall
+			b.reports.who[int(i)] = r.live()
 			return nil
 		})
 		return err
@@ -241,8 +241,6 @@ func (b *batch) queueReports() {
 	if len(r.taken) > 0 {
 		slices.SortFunc(r.taken, compareUUIDs)
 		b.last.Queue(insertReportedEvents, uuidsOf(r.taken, func(id uuid.UUID) uuid.UUID { return id }))
-		// Better than a call: others may record one of the same id.
-		b.witness = witness{witnessReport, []any{pgUUID(r.taken[0]), b.xid}}
 	}
 	if len(r.begun) == 0 {
 		return

@@ -36,15 +36,15 @@ func surprised(err error) bool {
 
 // canBeSwift reports whether the batch can be written in the swift way: nothing in
 // it depends on a condition that only the store knows, and no two of its releases
-// are of the same user.
+// are of the same user. Then it knows which release is of which user.
 func (b *batch) canBeSwift() bool {
-	users := make(map[messages.UserID]struct{}, len(b.releases))
+	b.ofUser = make(map[messages.UserID]int, len(b.releases))
 	for _, i := range b.releases {
 		w := &b.writes[i]
-		if _, twice := users[w.User]; twice || w.Reason == messages.ReasonExpired {
+		if _, twice := b.ofUser[w.User]; twice || w.Reason == messages.ReasonExpired {
 			return false
 		}
-		users[w.User] = struct{}{}
+		b.ofUser[w.User] = i
 	}
 	return true
 }
@@ -109,12 +109,10 @@ func (b *batch) queueEnds(q *pgx.Batch) {
 		return
 	}
 	users := make(uuids, len(b.releases))
-	byUser := make(map[messages.UserID]int, len(b.releases))
 	sql, known := endKnown, true
 	for n, i := range b.releases {
 		w := &b.writes[i]
 		users[n] = pgUUID(w.User.UUID)
-		byUser[w.User] = i
 		if w.Started == nil || w.Started.Call.ID != w.Call {
 			sql, known = end, false
 		}
@@ -125,11 +123,11 @@ func (b *batch) queueEnds(q *pgx.Batch) {
 		var r liveRow
 		targets := append([]any{&at}, r.targets()...)
 		if known {
-			targets = append([]any{&at}, callTargets(&r.Call)...)
+			targets = append([]any{&at}, callTargets(&r.call)...)
 		}
 		_, err := pgx.ForEachRow(rows, targets, func() error {
 			l := r.live()
-			i := byUser[l.Call.UserID]
+			i := b.ofUser[l.Call.UserID]
 			w := &b.writes[i]
 			if w.Call != l.Call.ID || w.Token != l.Call.Token || w.Client != l.Call.ClientID {
 				return errSurprise

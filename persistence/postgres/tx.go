@@ -23,8 +23,10 @@ type tx struct {
 	// last rides with the commit, in one round trip. The transaction has its
 	// id by then: send must have been called with writes set.
 	last pgx.Batch
-	// witness finds a row that only this transaction can have written.
+	// witness finds a row that only this transaction can have written. Where testify is
+	// set, it makes it, once the outcome has to be looked up.
 	witness witness
+	testify func() witness
 }
 
 // witness is a query that returns one boolean.
@@ -213,11 +215,15 @@ func (x *tx) ask(ctx context.Context) (_ persistence.Fate, over bool) {
 // server that crashed forgets the ids of transactions that were not committed,
 // and gives them out again.
 func (x *tx) confirm(ctx context.Context) (persistence.Fate, bool) {
-	if x.witness.sql == "" {
+	known := x.witness
+	if x.testify != nil {
+		known = x.testify()
+	}
+	if known.sql == "" {
 		return persistence.FateUnknown, true
 	}
 	var there bool
-	if err := x.store.engine.QueryRow(ctx, x.witness.sql, x.witness.args...).Scan(&there); err != nil {
+	if err := x.store.engine.QueryRow(ctx, known.sql, known.args...).Scan(&there); err != nil {
 		return persistence.FateUnknown, false
 	}
 	if there {

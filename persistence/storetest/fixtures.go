@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -127,8 +128,10 @@ func withKey(w messages.Write, k *messages.Key) messages.Write {
 // is true of every outcome.
 func commit(t *testing.T, s persistence.Store, batch ...messages.Write) []messages.Outcome {
 	t.Helper()
-	outcomes, err := s.Commit(t.Context(), batch)
+	given := slices.Clone(batch)
+	outcomes, err := s.Commit(t.Context(), given)
 	noError(t, err)
+	clear(given) // as who writes the next batch over it
 	if len(outcomes) != len(batch) {
 		t.Fatalf("Commit returned %d outcomes for %d writes", len(outcomes), len(batch))
 	}

@@ -24,7 +24,9 @@ type instant struct {
 }
 
 func (e *instant) StartCall(ctx context.Context, _ messages.StartCall) messages.Answer {
-	_ = ctx.Done() // as whoever waits for an answer does
+	if e.start.Code == messages.OK { // the engine refuses without waiting
+		_ = ctx.Done() // as whoever waits for an answer does
+	}
 	return e.start
 }
 
@@ -33,8 +35,7 @@ func (e *instant) EndCall(ctx context.Context, _ messages.EndCall) messages.Answ
 	return e.end
 }
 
-func (e *instant) Availability(ctx context.Context, _ messages.ClientID) messages.Availability {
-	_ = ctx.Done()
+func (e *instant) Availability(context.Context, messages.ClientID) messages.Availability {
 	return e.look
 }
 

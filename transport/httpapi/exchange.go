@@ -21,6 +21,8 @@ type exchange struct {
 	rooms  *rooms
 	room   *room // nil: none was needed yet
 	status int   // what was answered; 0: nothing yet
+
+	patience patience // of routes with a timeout
 }
 
 // memory is what this request may use until it is over.

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -59,9 +58,9 @@ func (a *API) run(x *exchange) error {
 	}
 	ctx := x.r.Context()
 	if !rt.inMemory {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, rt.timeout)
-		defer cancel()
+		x.patience.begin(ctx, rt.timeout)
+		defer x.patience.end()
+		ctx = &x.patience
 	}
 	if rt.access == unmetered {
 		return rt.handle(ctx, x)

@@ -1,0 +1,81 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A patience is a context like the standard library's, whoever looks at it first.
+func TestPatience(t *testing.T) {
+	type key struct{}
+	begun := func(parent context.Context) *patience {
+		p := &patience{}
+		p.begin(context.WithValue(parent, key{}, "value"), time.Minute)
+		return p
+	}
+	ended := func(t *testing.T, ctx context.Context, want error) {
+		t.Helper()
+		synctest.Wait()
+		select {
+		case <-ctx.Done():
+		default:
+			t.Fatal("it goes on")
+		}
+		if !errors.Is(ctx.Err(), want) {
+			t.Fatalf("got %v, want %v", ctx.Err(), want)
+		}
+	}
+	for name, test := range map[string]func(t *testing.T){
+		"it runs out": func(t *testing.T) {
+			p := begun(t.Context())
+			defer p.end()
+			child, cancel := context.WithCancel(p)
+			defer cancel()
+			if until, ok := p.Deadline(); !ok || !until.Equal(time.Now().Add(time.Minute)) || p.Err() != nil || p.Value(key{}) != "value" {
+				t.Fatalf("until %v, %v", until, p.Err())
+			}
+			time.Sleep(time.Minute) // the fake clock's
+			ended(t, p, context.DeadlineExceeded)
+			ended(t, child, context.DeadlineExceeded)
+		},
+		"it had run out before anybody waited": func(t *testing.T) {
+			p := begun(t.Context())
+			defer p.end()
+			time.Sleep(2 * time.Minute) // the fake clock's
+			ended(t, p, context.DeadlineExceeded)
+		},
+		"its parent ends": func(t *testing.T) {
+			parent, cancel := context.WithCancel(t.Context())
+			p := begun(parent)
+			defer p.end()
+			child, cancelChild := context.WithTimeout(p, time.Hour)
+			defer cancelChild()
+			cancel()
+			ended(t, p, context.Canceled)
+			ended(t, child, context.Canceled)
+		},
+		"its parent ends earlier": func(t *testing.T) {
+			parent, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			p := begun(parent)
+			defer p.end()
+			if until, _ := p.Deadline(); !until.Equal(time.Now().Add(time.Second)) {
+				t.Fatalf("until %v", until)
+			}
+		},
+		"the request is over": func(t *testing.T) {
+			waited, not := begun(t.Context()), begun(t.Context())
+			done := waited.Done()
+			waited.end()
+			not.end()
+			<-done
+			ended(t, waited, context.Canceled)
+			ended(t, not, context.Canceled) // also for who looks only now
+		},
+	} {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
+	}
+}
