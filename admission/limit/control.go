@@ -29,6 +29,9 @@ const (
 	// for it: a burst drains in less, and so does what waits for a neighbour on the
 	// machine.
 	stands = 5
+	// doubtful windows in a row take back that the limit was lowered: one alone may be a
+	// disk that stood still.
+	doubtful = 3
 	// alone is how few in flight do not make each other late.
 	alone = 16
 )
@@ -52,7 +55,11 @@ type Control struct {
 }
 
 // mark is what was seen before the limit was lowered, in one step or many.
-type mark struct{ limit, busy, rate float64 }
+type mark struct {
+	limit, busy, rate float64
+	asked             int // commands that finished or were refused
+	doubts            int // windows in a row that say it was a mistake
+}
 
 // New is a control whose limit never exceeds most.
 func New(most int) Control {
@@ -103,7 +110,9 @@ func (c Control) learned(w Window) Control {
 	case w.Busy <= Floor:
 		c.base += more / 16
 	}
-	if c.mark.missed(w) && w.Mean > c.base {
+	if !c.mark.missed(w) || w.Mean <= c.base {
+		c.mark.doubts = 0
+	} else if c.mark.doubts++; c.mark.doubts == doubtful {
 		c.base = w.Mean
 		c.set(max(c.limit, c.mark.limit))
 		c.mark = mark{}
@@ -114,8 +123,12 @@ func (c Control) learned(w Window) Control {
 // missed reports whether it was a mistake to lower the limit: the rate fell with what
 // is in flight. Where requests take turns, fewer of them are done as fast as more;
 // where each waits for a disk or a network, whatever the others do, they are not.
+//
+// It can only be told while as much is asked for as before. Refusals take their share of
+// the processor: when more callers come, fewer of those who were admitted are served, at
+// any limit.
 func (m mark) missed(w Window) bool {
-	if w.Busy > 0.9*m.busy {
+	if w.Busy > 0.9*m.busy || float64(w.Finished+w.Refused) > 1.25*float64(m.asked) {
 		return false
 	}
 	return w.Rate/m.rate < math.Sqrt(w.Busy/m.busy)
@@ -131,7 +144,7 @@ func (c Control) tightened(w Window, part float64) (_ Control, lowered bool) {
 	c.set(min(c.limit, w.Busy) * max(0.5, part))
 	lowered = c.limit < before
 	if lowered && c.mark == (mark{}) {
-		c.mark = mark{before, w.Busy, w.Rate}
+		c.mark = mark{limit: before, busy: w.Busy, rate: w.Rate, asked: w.Finished + w.Refused}
 	}
 	return c, lowered
 }

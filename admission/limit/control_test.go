@@ -47,8 +47,22 @@ func TestWaits(t *testing.T) {
 	if c = after(c, slices.Repeat([]Window{far}, stands)...); c.Limit() != 500 {
 		t.Fatalf("limit %d", c.Limit())
 	}
-	c = after(c, seen(100*time.Millisecond, 500, 5_000, 300))
-	if c.Limit() < Rest || c.Target() != 200*time.Millisecond {
+	few := seen(100*time.Millisecond, 500, 5_000, 200)
+	if c = after(c, few, few); c.Target() != GoodTime {
+		t.Fatalf("target %s after two windows", c.Target())
+	}
+	if c = after(c, few); c.Limit() < Rest || c.Target() != 200*time.Millisecond {
+		t.Errorf("limit %d, target %s", c.Limit(), c.Target())
+	}
+}
+
+// When more callers come, refusing them takes its share, and fewer are served at any
+// limit. That is not a limit's fault.
+func TestRefusalsTakeTheirShare(t *testing.T) {
+	c := New(4096)
+	c = after(c, slices.Repeat([]Window{seen(100*time.Millisecond, 1000, 10_000, 0)}, stands)...)
+	c = after(c, slices.Repeat([]Window{seen(100*time.Millisecond, 300, 3_000, 1500)}, 10)...)
+	if c.Limit() != Floor || c.Target() != GoodTime {
 		t.Errorf("limit %d, target %s", c.Limit(), c.Target())
 	}
 }
