@@ -3,6 +3,8 @@ package actors
 import (
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/dibs-calls/dibs/actors/client"
 	"github.com/dibs-calls/dibs/actors/user"
 	"github.com/dibs-calls/dibs/messages"
@@ -25,11 +27,30 @@ func (s *System) SettleClients() {
 	<-done
 }
 
-// Rests reports whether nothing is on its way to the actor of u.
-func (s *System) Rests(u messages.UserID) bool {
-	shard := s.users.shard(u.UUID)
-	shard.mu.RLock()
-	defer shard.mu.RUnlock()
-	p := shard.places[u.UUID]
-	return p != nil && p.inbox.Load() == 0
+// Place is where an actor lives, or lived.
+type Place = place
+
+// UserPlace returns where the actor of u lives.
+func (s *System) UserPlace(u messages.UserID) *Place { return s.users.at(u.UUID) }
+
+// ClientPlace returns where the actor of c lives.
+func (s *System) ClientPlace(c messages.ClientID) *Place { return s.clients.at(c.UUID) }
+
+func (d *directory) at(id uuid.UUID) *place {
+	s := d.shard(id)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.places[id]
+}
+
+// Shows returns what is shown at p: "nothing", "nobody", or the id of a call.
+func (p *place) Shows() string {
+	switch call := p.shows.Load(); call {
+	case nil:
+		return "nothing"
+	case nobody:
+		return "nobody"
+	default:
+		return call.ID.String()
+	}
 }

@@ -16,6 +16,7 @@ import (
 type mailbox struct {
 	workers *workers
 	invoker actor.MessageInvoker // set before there are messages
+	keeps   int                  // how many places its queues keep when they are empty
 
 	mu        sync.Mutex
 	system    queue // guarded by mu
@@ -26,8 +27,10 @@ type mailbox struct {
 
 var _ actor.Mailbox = (*mailbox)(nil)
 
-// newMailbox is an [actor.MailboxProducer].
-func (w *workers) newMailbox() actor.Mailbox { return &mailbox{workers: w} }
+// mailboxes makes mailboxes that keep so many places.
+func (w *workers) mailboxes(keeps int) actor.MailboxProducer {
+	return func() actor.Mailbox { return &mailbox{workers: w, keeps: keeps} }
+}
 
 // RegisterHandlers implements [actor.Mailbox]. What runs it are its workers.
 func (m *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher) {
@@ -67,7 +70,7 @@ func (m *mailbox) next() (message any, system, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for m.system.len() > 0 {
-		message = m.system.pop()
+		message = m.system.pop(m.keeps)
 		switch message.(type) {
 		case *actor.SuspendMailbox:
 			m.suspended = true
@@ -78,7 +81,7 @@ func (m *mailbox) next() (message any, system, ok bool) {
 		}
 	}
 	if !m.suspended && m.user.len() > 0 {
-		return m.user.pop(), false, true
+		return m.user.pop(m.keeps), false, true
 	}
 	m.running = false
 	return nil, false, false
@@ -123,9 +126,14 @@ type queue struct {
 	taken int
 }
 
-// mostKept is how many places an empty queue keeps. Few actors ever have more messages,
-// and most have none for most of the time.
-const mostKept = 4
+const (
+	// fewKept is how many places the empty queue of one user or client keeps. Few of them
+	// ever have more messages, and most have none for most of the time.
+	fewKept = 4
+	// manyKept is the same for the journal, of which there is one: it has hundreds of
+	// messages for each batch, again and again.
+	manyKept = 4096
+)
 
 func (q *queue) len() int { return len(q.all) - q.taken }
 
@@ -139,14 +147,15 @@ func (q *queue) push(message any) {
 	q.all = append(q.all, message)
 }
 
-// pop takes the first message of a queue that is not empty.
-func (q *queue) pop() any {
+// pop takes the first message of a queue that is not empty. If none is left, it gives up
+// its places, should they be more than keep.
+func (q *queue) pop(keep int) any {
 	message := q.all[q.taken]
 	q.all[q.taken] = nil
 	q.taken++
 	if q.taken == len(q.all) {
 		q.all, q.taken = q.all[:0], 0
-		if cap(q.all) > mostKept {
+		if cap(q.all) > keep {
 			q.all = nil
 		}
 	}

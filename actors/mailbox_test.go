@@ -150,7 +150,7 @@ func TestQueue(t *testing.T) {
 	}
 	pop := func(n int) {
 		for range n {
-			if m := q.pop(); m != out {
+			if m := q.pop(fewKept); m != out {
 				t.Fatalf("%v came for %d", m, out)
 			}
 			out++
@@ -158,7 +158,7 @@ func TestQueue(t *testing.T) {
 	}
 	push(3)
 	pop(3)
-	if cap(q.all) > mostKept {
+	if cap(q.all) > fewKept {
 		t.Errorf("an empty queue keeps %d places", cap(q.all))
 	}
 	push(10)
@@ -170,7 +170,24 @@ func TestQueue(t *testing.T) {
 		t.Errorf("ten messages have %d places", cap(q.all))
 	}
 	pop(10)
-	if q.len() != 0 || cap(q.all) > mostKept {
+	if q.len() != 0 || cap(q.all) > fewKept {
 		t.Errorf("%d messages and %d places are left", q.len(), cap(q.all))
+	}
+}
+
+// A mailbox that gets many messages again and again has places for them: those of the
+// actors of users and clients are given up when they are empty.
+func TestMailboxKeepsItsPlaces(t *testing.T) {
+	const burst = 500
+	for _, keeps := range []int{fewKept, manyKept} {
+		l := heldBox()
+		l.box.keeps = keeps
+		for i := range burst {
+			l.box.PostUserMessage(i)
+		}
+		l.run()
+		if kept := cap(l.box.user.all); kept > keeps || keeps > burst && kept < burst {
+			t.Errorf("a mailbox that is to keep %d places has %d after %d messages", keeps, kept, burst)
+		}
 	}
 }

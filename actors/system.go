@@ -151,7 +151,7 @@ func (c *Config) setDefaults() {
 func (s *System) props(kind string, shell actor.Producer) *actor.Props {
 	return actor.PropsFromProducer(shell,
 		actor.WithGuardian(s.supervise(kind)),
-		actor.WithMailbox(s.workers.newMailbox),
+		actor.WithMailbox(s.workers.mailboxes(fewKept)),
 	)
 }
 
@@ -171,7 +171,7 @@ func (s *System) startJournal() *journalRef {
 	}
 	ref.pid = s.actors.Root.Spawn(actor.PropsFromProducer(
 		func() actor.Actor { return j }, // what it has collected outlives a panic
-		actor.WithGuardian(s.supervise("journal")), actor.WithMailbox(s.workers.newMailbox),
+		actor.WithGuardian(s.supervise("journal")), actor.WithMailbox(s.workers.mailboxes(manyKept)),
 	))
 	for _, w := range ref.writers {
 		ref.writing.Go(w.run)

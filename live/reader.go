@@ -36,7 +36,7 @@ func (m *Model) Stream(ctx context.Context, lastEventID string, send func(frames
 	group := m.hub.join()
 	defer m.hub.leave()
 	cursor, resumed := m.hub.resume(lastEventID)
-	if err := send(greeting(resumed)); err != nil {
+	if err := send(m.greeting(resumed)); err != nil {
 		return err
 	}
 	if !resumed {
@@ -71,11 +71,15 @@ func (m *Model) Stream(ctx context.Context, lastEventID string, send func(frames
 	}
 }
 
-// greeting is what a stream begins with. Who goes on where nothing has happened
-// since is told at once that this is all.
-func greeting(resumed bool) []byte {
+// greeting is what a stream begins with. Who goes on is told whether events may be
+// missing, because they may have heard otherwise from another node meanwhile, and
+// at once that this is all, if nothing has happened since. It is made after the
+// place to go on from was found: what becomes stale later is a frame behind that
+// place, so the last that the reader is told is true.
+func (m *Model) greeting(resumed bool) []byte {
 	b := fmt.Appendf(nil, "retry: %d\n\n", retryLeast+rand.IntN(retrySpread))
 	if resumed {
+		b = fmt.Appendf(b, "event: %s\ndata: {\"stale\":%t}\n\n", frameStale, m.isStale())
 		b = append(b, "event: ping\ndata: {}\n\n"...)
 	}
 	return b

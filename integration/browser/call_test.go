@@ -158,7 +158,7 @@ func endsInTheOtherTab(w *world, first, second *page) {
 		window.answered = false;
 		window.fetch = async (...how) => {
 			const answer = await fetched(...how);
-			if (how[1]?.method === 'PUT') {
+			if (how[1]?.body?.includes?.('"end_call"')) {
 				await new Promise((release) => { window.letGo = release; answered = true; });
 				window.fetch = fetched;
 			}

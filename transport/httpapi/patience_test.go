@@ -3,6 +3,8 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,5 +79,60 @@ func TestPatience(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
+	}
+}
+
+// The standard library finds its own context in a patience: contexts made of it take no
+// goroutine each to wait for its end.
+func TestPatienceOfManyChildren(t *testing.T) {
+	const many = 200
+	p := &patience{}
+	p.begin(t.Context(), time.Hour)
+	before := runtime.NumGoroutine()
+	children := make([]context.Context, many)
+	for i := range children {
+		child, cancel := context.WithCancel(p)
+		defer cancel()
+		children[i] = child
+	}
+	if more := runtime.NumGoroutine() - before; more > many/2 { // others may come and go
+		t.Errorf("%d goroutines for %d contexts", more, many)
+	}
+	p.end()
+	for i, child := range children {
+		if !errors.Is(child.Err(), context.Canceled) {
+			t.Fatalf("child %d goes on: %v", i, child.Err())
+		}
+	}
+}
+
+// Whoever looks first, all wait for the same end, and all see it.
+func TestPatienceOfManyGoroutines(t *testing.T) {
+	const many = 8
+	for range 50 {
+		type key struct{}
+		p := &patience{}
+		p.begin(context.WithValue(t.Context(), key{}, "value"), time.Hour)
+		dones := make([]<-chan struct{}, many)
+		var all sync.WaitGroup
+		for i := range many {
+			all.Go(func() {
+				value := p.Value(key{})
+				dones[i] = p.Done()
+				child, cancel := context.WithCancel(p)
+				defer cancel()
+				<-child.Done()
+				if !errors.Is(p.Err(), context.Canceled) || value != "value" {
+					t.Errorf("%v, %v", p.Err(), value)
+				}
+			})
+		}
+		all.Go(p.end)
+		all.Wait()
+		for _, done := range dones {
+			if done != dones[0] {
+				t.Fatal("not all wait for the same")
+			}
+		}
 	}
 }

@@ -21,8 +21,8 @@ const (
 )
 
 type releaseRequest struct {
-	Reason string `json:"reason"`
-	CallID string `json:"call_id"` // empty: whichever is in progress
+	Reason string          `json:"reason"`
+	CallID json.RawMessage `json:"call_id"` // absent, but neither null nor empty: whichever is in progress
 }
 
 // forceRelease ends the call of somebody who cannot or does not. Without a call's
@@ -72,8 +72,12 @@ func (a *API) forceRelease(ctx context.Context, x *exchange) error {
 }
 
 func (in *releaseRequest) read() (call messages.CallID, reason string, err error) {
-	if in.CallID != "" {
-		if call.UUID, err = wire.ParseID("call_id", in.CallID); err != nil {
+	if in.CallID != nil {
+		var id string // null leaves it empty, which is no id
+		if json.Unmarshal(in.CallID, &id) != nil {
+			return call, "", badRequest("call_id must be a string.")
+		}
+		if call.UUID, err = wire.ParseID("call_id", id); err != nil {
 			return call, "", err
 		}
 	}

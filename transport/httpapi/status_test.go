@@ -254,7 +254,7 @@ func TestForceReleaseOfOneCall(t *testing.T) {
 	next := w.do("Ben", "PUT", statusPath, start(w.yuri)).is(200).at("call.id")
 	w.do("Adele", "DELETE", path, named(seen), "Idempotency-Key", "late").is(409, messages.CodeCallOver).has("call.id", next,
 		"error", "This call is over. Ben Baker is on another call now, which goes on.")
-	for _, id := range []any{"x", 7, uuid.Nil, uuid.NewString()[:35]} {
+	for _, id := range []any{"", nil, "x", 7, uuid.Nil, uuid.NewString()[:35]} {
 		w.do("Adele", "DELETE", path, named(id)).is(400, messages.CodeBadRequest)
 	}
 	if len(w.store.claims) != 1 || len(w.store.audits) != 0 || shown() != next {

@@ -69,7 +69,7 @@ func (m *metrics) registerGauges(registry prometheus.Registerer) error {
 		Name: "dibs_outbox_oldest_seconds", Help: "Age of the oldest batch whose events are not published yet; 0: there is none.",
 	}, func() float64 { _, age := m.backlog(); return age.Seconds() })
 	stored := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "dibs_event_stream_bytes", Help: "What the event stream holds, as last asked (four times a minute); 0: nothing, or it is not known yet.",
+		Name: "dibs_event_stream_bytes", Help: "What the event stream holds, as it last answered (it is asked four times a minute while there is a connection); 0: nothing, or it is not known yet.",
 	}, func() float64 { stored, _ := m.size(); return float64(stored) })
 	limit := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "dibs_event_stream_limit_bytes", Help: "What the event stream may hold before its oldest events are dropped; 0: anything, or it is not known yet.",

@@ -15,7 +15,7 @@ import { connection, refresh } from './live.js';
 import { announce, dismissErrors, notify } from './notices.js';
 import { me } from './session.js';
 import { forget, onOtherTab, recall, remember } from './storage.js';
-import { callOfClient, callOfUser, endOf, known, learnEnded, learnHolder, learnStarted } from './store.js';
+import { callOfClient, callOfUser, endOf, isNamed, known, learnEnded, learnHolder, learnStarted } from './store.js';
 
 /** The call on the panel: {call, client, ended: ''} or, with ended, why it is over. */
 export const panel = signal(null);
@@ -58,8 +58,8 @@ function refused(client, e) {
 export async function endCall(notes) {
   const { call } = panel.value;
   // By its name, or the next one, begun elsewhere, would be ended in its place. The
-  // list of everybody has no tokens.
-  const named = { call_id: call.id, ...(call.token ? { token: call.token } : {}) };
+  // list of everybody has no tokens, and a refusal not even the name.
+  const named = { ...(isNamed(call) ? { call_id: call.id } : {}), ...(call.token ? { token: call.token } : {}) };
   const body = { action: 'end_call', ...named, ...(notes ? { notes } : {}) };
   await settle(call, 'completed', () => insist('PUT', '/api/user-status', body));
 }

@@ -39,8 +39,8 @@ export const hiddenKeeps = 20_000;
 /** How long a request may take. */
 export const requestTimeout = 10_000;
 
-/** How long a tab waits for another one that is ending the call. */
-export const endingKeeps = 20_000;
+/** How long a tab waits for another one that is ending the call: all its tries, and the pauses between them. */
+export const endingKeeps = 4 * requestTimeout + 10_000;
 
 /** How soon the server is asked again who is signed in, when it could not say. */
 export const resumeAgain = 3_000;

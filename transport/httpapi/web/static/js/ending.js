@@ -14,14 +14,17 @@ const endingThere = signal(false);
 /** Whether any tab is. Reading subscribes. */
 export const isEnding = () => ending.value || endingThere.value;
 
+// Tells the mark of this tab from that of another.
+const tab = Math.random();
+
 export function beginEnding(call) {
   ending.value = true;
-  remember('ending', { call: call.id, at: Date.now() });
+  remember('ending', { call: call.id, at: Date.now(), tab });
 }
 
 export function endEnding() {
   ending.value = false;
-  forget('ending');
+  if (recall('ending')?.tab === tab) forget('ending');
 }
 
 let giveUp = 0;

@@ -149,12 +149,12 @@ export const isNamed = (call) => call.id !== standIn(call);
 function statusCall(user, previous) {
   if (previous && previous.call.id === user.current_call_id) return previous; // and its token
   const call = {
-    id: user.current_call_id,
     user_id: user.id,
     client_id: user.current_call_client_id,
     started_at: user.call_started_at,
     token: 0, // not known: such a call can be shown and ended, not renewed
   };
+  call.id = user.current_call_id ?? standIn(call);
   return { call, user, client: user.clients ?? { id: call.client_id, name: 'a client', phone: '', email: '' } };
 }
 
