@@ -39,12 +39,12 @@ var (
 	errOccupied = errors.New("another server uses this database")
 	// errNotYet: an earlier server is gone, and the database does not know it yet.
 	errNotYet = errors.New("the sessions of an earlier server are not over yet")
-	// errNoPlace: connections are made for writing only while the server has its
-	// place.
 	// errOtherKind: see nodesKey.
 	errOtherKind = errors.New("servers of the other kind use this database: either all are given --cluster, or none")
-	errNoPlace   = errors.New("the place of this server in the database is not certain")
-	errPooler    = errors.New("a connection pool that shares sessions stands between dibs and Postgres; dibs needs sessions of its own")
+	// errNoPlace: connections are made for writing only while the server has its
+	// place.
+	errNoPlace = errors.New("the place of this server in the database is not certain")
+	errPooler  = errors.New("a connection pool that shares sessions stands between dibs and Postgres; dibs needs sessions of its own")
 )
 
 // Occupy keeps servers that trust their memory of the database from sharing it:
@@ -63,16 +63,9 @@ func (s *Store) Occupy(ctx context.Context, shared bool) (lost <-chan error, err
 	o := &occupation{store: s, shared: shared}
 	ctx, cancel := context.WithTimeout(ctx, occupyWithin)
 	defer cancel()
-	for {
-		err = o.enter(ctx)
-		if err == nil {
-			break
-		}
-		retry := errors.Is(err, errOccupied) || errors.Is(err, errNotYet) || errors.Is(err, errOtherKind)
-		if !retry || sleep(ctx, occupyRetry) != nil {
-			o.drop()
-			return nil, err
-		}
+	if err := untilIn(ctx, o.enter); err != nil {
+		o.drop()
+		return nil, err
 	}
 	s.place.serving.Store(true)
 	s.engine.Reset() // what is open does not hold a lock yet
@@ -87,6 +80,29 @@ func (s *Store) Occupy(ctx context.Context, shared bool) (lost <-chan error, err
 		}
 	}()
 	return failed, nil
+}
+
+// untilIn tries to enter until it is in, or nothing is to be gained by waiting, or the
+// time is over. Then who stands in the way is what counts, and not that the time ended in
+// the middle of a try.
+func untilIn(ctx context.Context, enter func(context.Context) error) error {
+	var inTheWay error
+	for {
+		err := enter(ctx)
+		switch {
+		case errors.Is(err, errNotYet) && errors.Is(inTheWay, errOtherKind):
+			// the session that is not over yet is the one of the last try: see ofOneKind
+		case errors.Is(err, errOccupied), errors.Is(err, errNotYet), errors.Is(err, errOtherKind):
+			inTheWay = err
+		case err != nil && ctx.Err() != nil && inTheWay != nil:
+			return inTheWay
+		default:
+			return err
+		}
+		if sleep(ctx, occupyRetry) != nil {
+			return inTheWay
+		}
+	}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
