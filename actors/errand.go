@@ -38,6 +38,7 @@ type errand[A messages.Answer | messages.Availability] struct {
 // anywhere makes a request of the actor that it is for, wherever it lives. Its answer
 // without ok has no code if nothing was done, and CodeOutcomeUnknown if that is not known.
 func anywhere[A messages.Answer | messages.Availability](ctx context.Context, s *System, e errand[A]) (answer A, ok bool) {
+	e.nameRelease()
 	until := time.Now().Add(homeWithin)
 	asked := false // once more, what became of it
 	for pause := firstPause; ; pause = min(2*pause, mostPause) {
@@ -92,6 +93,18 @@ func (e *errand[A]) name() {
 		e.request, e.repeat = do, true
 	case messages.SaveLog:
 		do.Key = key
+		e.request, e.repeat = do, true
+	}
+}
+
+// nameRelease gives a key to an end that stands on the audit trail, wherever it is
+// carried out. Made twice it has its effect once also by the call that it names; but whoever
+// released a call is told whether it was this release that ended it, and only what is
+// recorded with a key tells the second try. Other ends are answered alike either way and are
+// spared the record.
+func (e *errand[A]) nameRelease() {
+	if do, ok := e.request.(messages.EndCall); ok && do.Audit != nil && do.Key == nil {
+		do.Key = &messages.Key{Caller: keyCaller, Value: uuid.NewString()}
 		e.request, e.repeat = do, true
 	}
 }

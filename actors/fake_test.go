@@ -19,6 +19,7 @@ type fakeStore struct {
 	tokens   map[messages.ClientID]int64
 	ended    map[messages.CallID]messages.EndReason
 	over     map[messages.CallID]messages.Call
+	keys     map[string]messages.Answer
 	logs     int
 	lookups  int
 	fail     func(batch []messages.Write) error // before the batch is applied
@@ -33,6 +34,7 @@ func newFakeStore() *fakeStore {
 		tokens:   map[messages.ClientID]int64{},
 		ended:    map[messages.CallID]messages.EndReason{},
 		over:     map[messages.CallID]messages.Call{},
+		keys:     map[string]messages.Answer{},
 	}
 }
 
@@ -62,7 +64,7 @@ func (f *fakeStore) Commit(_ context.Context, batch []messages.Write) ([]message
 	for _, kind := range []messages.WriteKind{messages.WriteRelease, messages.WriteRenew, messages.WriteClaim, messages.WriteNote} {
 		for i, w := range batch {
 			if w.Kind == kind {
-				outcomes[i] = f.apply(w)
+				outcomes[i] = f.once(w)
 			}
 		}
 	}
@@ -73,6 +75,20 @@ func (f *fakeStore) Commit(_ context.Context, batch []messages.Write) ([]message
 		}
 	}
 	return outcomes, nil
+}
+
+// once applies a write unless its key is known.
+func (f *fakeStore) once(w messages.Write) messages.Outcome {
+	if w.Key == nil {
+		return f.apply(w)
+	}
+	name := w.Key.Caller + "/" + w.Key.Value
+	if first, known := f.keys[name]; known {
+		return messages.Outcome{Kind: messages.OutcomeReplayed, Replay: &first}
+	}
+	o := f.apply(w)
+	f.keys[name] = messages.AnswerOf(w, o)
+	return o
 }
 
 func (f *fakeStore) apply(w messages.Write) messages.Outcome {

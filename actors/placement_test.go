@@ -23,8 +23,9 @@ type node struct {
 	invalid atomic.Bool  // this node is fenced
 	asked   atomic.Int64 // requests to other nodes
 	answer  func(n int64) (any, error)
-	speaks  int          // the other node; zero: what this one does
-	hear    func([]byte) // is told what other nodes are asked; nil: nobody
+	speaks  int                                           // the other node; zero: what this one does
+	hear    func([]byte)                                  // is told what other nodes are asked; nil: nobody
+	carry   func(n int64, request []byte) ([]byte, error) // instead of answer
 
 	codec sync.Mutex
 }
@@ -44,6 +45,9 @@ func (n *node) Speaks(string) int {
 func (n *node) Ask(_ context.Context, _ string, request []byte) ([]byte, error) {
 	if n.hear != nil {
 		n.hear(request)
+	}
+	if n.carry != nil {
+		return n.carry(n.asked.Add(1), request)
 	}
 	m, err := n.answer(n.asked.Add(1))
 	if err != nil {
@@ -177,6 +181,61 @@ func TestEndThatNamesNoCallCanBeLostWithItsNode(t *testing.T) {
 		}
 		if len(keys) != 2 || keys[0] != keys[1] || keys[0].Value == "" {
 			t.Errorf("the keys of both tries are %+v", keys)
+		}
+	}
+}
+
+// releaseOf is the release of a call by an administrator who means that one.
+func releaseOf(c *messages.Call) messages.EndCall {
+	return messages.EndCall{
+		User: c.UserID, Call: c.ID, Reason: messages.ReasonForceReleased, Audit: &messages.Audit{Action: "call.force_released"},
+	}
+}
+
+// A node commits the release of a call and is gone before it answers. Who asks again is
+// told that this release ended it: whoever sees that there was nothing to end says that the
+// call had been over before.
+func TestReleaseLostWithItsNodeIsNotDenied(t *testing.T) {
+	home, _ := newSystem(t, func(c *actors.Config) { c.Placement = &node{} })
+	began := want(t, home.StartCall(t.Context(), startOf(1, 1)), messages.OK)
+	other := &node{home: "elsewhere"}
+	other.carry = func(n int64, request []byte) ([]byte, error) {
+		answers := make(chan []byte, 1)
+		home.Hear(request, func(b []byte) { answers <- b })
+		answer := <-answers
+		if n == 1 {
+			return nil, placement.ErrLost
+		}
+		return answer, nil
+	}
+	s, _ := newSystem(t, func(c *actors.Config) { c.Placement = other })
+	released := want(t, s.EndCall(t.Context(), releaseOf(began.Call)), messages.OK)
+	if released.Ended == nil || released.Ended.ID != began.Call.ID {
+		t.Errorf("the release ended %+v, want %v", released.Ended, began.Call.ID)
+	}
+	if n := other.asked.Load(); n != 2 {
+		t.Errorf("%d tries, want 2", n)
+	}
+}
+
+// A key is a round trip more, which only a release needs: other ends that name their call
+// are answered alike by whichever try.
+func TestEndsThatNeedNoKey(t *testing.T) {
+	given, call := &messages.Key{Caller: "user:1", Value: "given"}, newCall()
+	end := messages.EndCall{User: userN(1), Call: call, Reason: messages.ReasonCompleted}
+	release := releaseOf(&messages.Call{ID: call, UserID: userN(1)})
+	release.Key = given
+	for _, c := range []struct {
+		end  messages.EndCall
+		want *messages.Key
+	}{{end, nil}, {release, given}} {
+		other := &node{home: "elsewhere", answer: func(int64) (any, error) { return messages.Answer{}, nil }}
+		asked := triesOf(t, other)
+		s, _ := newSystem(t, func(c *actors.Config) { c.Placement = other })
+		want(t, s.EndCall(t.Context(), c.end), messages.OK)
+		sent := asked()[0].(messages.EndCall)
+		if (sent.Key == nil) != (c.want == nil) || c.want != nil && *sent.Key != *c.want {
+			t.Errorf("the key is %+v, want %+v", sent.Key, c.want)
 		}
 	}
 }
