@@ -110,7 +110,7 @@ func (t *turn) loaded(claim *messages.HeldClaim) {
 	}
 	if before != nil {
 		t.tellClientAfterDoubt(*before.write)
-		t.settle(t.answerAfterDoubt(*before.write))
+		t.settle(t.answerAfterDoubt(before))
 		return
 	}
 	t.answerQuestions()
@@ -128,7 +128,8 @@ func (t *turn) loaded(claim *messages.HeldClaim) {
 
 // answerAfterDoubt is the answer to a command whose commit had an unknown
 // outcome, now that the truth is known as far as claims can tell it.
-func (t *turn) answerAfterDoubt(w messages.Write) messages.Answer {
+func (t *turn) answerAfterDoubt(b *work) messages.Answer {
+	w := *b.write
 	mine := t.held != nil && t.held.ID == w.Call
 	switch {
 	case w.Kind == messages.WriteClaim && mine:
@@ -145,9 +146,8 @@ func (t *turn) answerAfterDoubt(w messages.Write) messages.Answer {
 	case w.Kind == messages.WriteClaim, w.Kind == messages.WriteRelease && mine:
 		return messages.Answer{Code: messages.CodeUnavailable} // it did not happen
 	case w.Kind == messages.WriteRelease && w.Log == nil && w.Key == nil:
-		return messages.Answer{Ended: &messages.Call{
-			ID: w.Call, ClientID: w.Client, UserID: w.User, Token: w.Token,
-		}}
+		ended := b.held.Call // without a report, a release is of the call in progress
+		return messages.Answer{Ended: &ended}
 	}
 	// A renewal, a log, a recorded key: claims do not show whether those were
 	// written. Doing them again is safe, saying that they were done is not.

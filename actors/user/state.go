@@ -73,6 +73,7 @@ type work struct {
 	command Command
 	write   *messages.Write // once one was handed to the journal
 	since   time.Time       // when that was
+	held    *held           // the call that the user was on then
 }
 
 // Recover is the state of the same user actor whose earlier life ended while a write

@@ -80,7 +80,7 @@ func (t *turn) commit(p Phase, c Command, w messages.Write) {
 		work  work
 		write messages.Write
 	}{write: w}
-	both.work = work{command: c, write: &both.write, since: t.now}
+	both.work = work{command: c, write: &both.write, since: t.now, held: t.held}
 	t.phase, t.work = p, &both.work
 	t.emit(Commit{Write: &both.write})
 }
