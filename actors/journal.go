@@ -37,7 +37,7 @@ type batchDone struct {
 type journal struct {
 	batches *batches
 	free    []*writer
-	done    chan struct{} // of finish, if asked
+	done    []chan struct{} // of each finish that is not answered: a node that rests may be stopping
 }
 
 func (j *journal) Receive(ctx actor.Context) {
@@ -48,7 +48,7 @@ func (j *journal) Receive(ctx actor.Context) {
 		j.batches.done(m.batch)
 		j.free = append(j.free, m.writer)
 	case finish:
-		j.done = m.done
+		j.done = append(j.done, m.done)
 	default:
 		return
 	}
@@ -57,8 +57,10 @@ func (j *journal) Receive(ctx actor.Context) {
 		j.free[last].batches <- batch // has room: one batch at a time
 		j.free = j.free[:last]
 	}
-	if j.done != nil && j.batches.idle() {
-		close(j.done)
+	if len(j.done) > 0 && j.batches.idle() {
+		for _, done := range j.done {
+			close(done)
+		}
 		j.done = nil
 	}
 }
