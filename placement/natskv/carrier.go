@@ -37,11 +37,16 @@ func (c *Carrier) Listen(id string, hear func(message []byte, answer func([]byte
 	return func() { _ = sub.Unsubscribe() }, nil // the connection may be closed
 }
 
-// Ask implements [membership.Carrier].
+// Ask implements [membership.Carrier]. A connection that is closed while the request is on
+// its way says the same as one that was closed before; only of the latter it is known that
+// nobody got it.
 func (c *Carrier) Ask(ctx context.Context, id string, request []byte) ([]byte, error) {
+	if c.nc.IsClosed() {
+		return nil, errors.Join(placement.ErrNotSent, nats.ErrConnectionClosed)
+	}
 	m, err := c.nc.RequestWithContext(ctx, nodeSubject+id, request)
 	switch {
-	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrReconnectBufExceeded):
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrReconnectBufExceeded):
 		return nil, errors.Join(placement.ErrNotSent, err)
 	case err != nil:
 		return nil, fmt.Errorf("asking another node: %w", err)

@@ -38,8 +38,7 @@ func (l *lossy) Publish(ctx context.Context, subject string, data []byte, opts .
 	return ack, err
 }
 
-// newRegister returns a register on a server of its own.
-func newRegister(t *testing.T) (*Register, *lossy) {
+func newServer(t *testing.T) *server.Server {
 	t.Helper()
 	s, err := server.NewServer(&server.Options{DontListen: true, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
 	if err != nil {
@@ -50,11 +49,23 @@ func newRegister(t *testing.T) (*Register, *lossy) {
 	if !s.ReadyForConnections(20 * time.Second) {
 		t.Fatal("the server does not start")
 	}
+	return s
+}
+
+func connect(t *testing.T, s *server.Server) *nats.Conn {
+	t.Helper()
 	nc, err := nats.Connect("", nats.InProcessServer(s))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
+	return nc
+}
+
+// newRegister returns a register on a server of its own.
+func newRegister(t *testing.T) (*Register, *lossy) {
+	t.Helper()
+	nc := connect(t, newServer(t))
 	bell, err := NewBell(nc)
 	if err != nil {
 		t.Fatal(err)
