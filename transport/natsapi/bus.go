@@ -22,8 +22,9 @@ type Bus struct {
 	embedded *Embedded // nil: a server by URL
 	link     *link
 	js       jetstream.JetStream
-	echo     *echo // nil: events are heard from the stream
-	own      *own  // of those, the ones that we sent; nil: echo
+	echo     *echo   // nil: events are heard from the stream
+	own      *own    // of those, the ones that we sent; nil: echo
+	keeper   *keeper // of the embedded server, if it is one of several
 }
 
 // Open starts the embedded server, or connects to the one at the URL. A server
@@ -54,6 +55,11 @@ func (b *Bus) open(ctx context.Context) (err error) {
 	if b.link, err = dial(b.cfg, b.embedded); err != nil {
 		return err
 	}
+	if b.several() {
+		if b.keeper, err = startKeeper(b.link.nc, b.cfg.Embedded.Routes.Name, b.embedded.Sync); err != nil {
+			return err
+		}
+	}
 	b.js, err = jetstream.New(b.link.nc)
 	if err != nil {
 		return fmt.Errorf("setting up JetStream: %w", err)
@@ -72,7 +78,7 @@ func (b *Bus) open(ctx context.Context) (err error) {
 // firstStream makes the stream, so that what is wrong with it is said at the
 // start. With our own server nothing may be wrong.
 func (b *Bus) firstStream(ctx context.Context) error {
-	if b.link.nc.Status() != nats.CONNECTED || b.embedded != nil && b.cfg.Embedded.Routes.Listen != "" {
+	if b.link.nc.Status() != nats.CONNECTED || b.several() {
 		return nil // one of several has to find the others first
 	}
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
@@ -116,17 +122,34 @@ func (b *Bus) NewPublisher(outbox Outbox) (*Publisher, error) {
 // NATS of its own has its store for itself, unless it is one of a cluster.
 func (b *Bus) alone() bool { return b.embedded != nil && b.cfg.Embedded.Routes.Listen == "" }
 
+// several reports whether the embedded server is one of a cluster.
+func (b *Bus) several() bool { return b.embedded != nil && !b.alone() }
+
+// durable returns when what the embedded server of a node that is alone has acknowledged is
+// on stable storage. See [keepers] for those that are not. What an acknowledgement of another
+// server is worth is up to that one.
+func (b *Bus) durable() error {
+	if b.alone() {
+		return b.embedded.Sync()
+	}
+	return nil
+}
+
+// keepers are those of a stream, nil where nobody has to be asked.
+func (b *Bus) keepers(stream string) *keepers {
+	if !b.several() {
+		return nil
+	}
+	return &keepers{nc: b.link.nc, js: b.js, stream: stream}
+}
+
 func (b *Bus) newPublisher(outbox Outbox, t timing) (*Publisher, error) {
 	m, err := newMetrics(b.cfg.Metrics, b.cfg.Now)
 	if err != nil {
 		return nil, err
 	}
-	durable := func() error { return nil } // what an acknowledgement is worth is up to that server
-	if b.embedded != nil {
-		durable = b.embedded.Sync
-	}
 	return &Publisher{
-		outbox: outbox, js: b.js, sender: newSender(b.link.nc), link: b.link, largest: b.js.Conn().MaxPayload, durable: durable, stream: b.cfg.Stream,
+		outbox: outbox, js: b.js, sender: newSender(b.link.nc), link: b.link, largest: b.js.Conn().MaxPayload, durable: b.durable, keepers: b.keepers(StreamName), stream: b.cfg.Stream,
 		echo: b.echo, own: b.own, metrics: m, log: b.log("publisher"), now: b.cfg.Now, timing: t,
 		wake: make(chan struct{}, 1), stopping: make(chan struct{}), done: make(chan struct{}),
 		limit: firstRows, acked: map[string]bool{},
@@ -177,6 +200,9 @@ func (b *Bus) Lost() <-chan error { return b.link.lost }
 // Close closes the connection and stops the embedded server, at the latest when
 // ctx ends. Publishers and feeds are stopped before. It can be repeated.
 func (b *Bus) Close(ctx context.Context) error {
+	if b.keeper != nil {
+		b.keeper.close()
+	}
 	if b.link != nil {
 		b.link.close()
 	}

@@ -18,9 +18,11 @@
 // no third place (I7). A pass of the publisher reads rows, publishes their
 // events, and waits for the acknowledgements. Every [settleEvery] it makes sure that
 // what was acknowledged is on stable storage, and clears the rows: readers need not
-// wait for that, and one flush serves many rows ([Publisher.settle]). A crash at any
-// point leaves rows that are published again, under the same Nats-Msg-Id: within the
-// stream's duplicate window JetStream drops them, past it a reader sees them twice.
+// wait for that, and one flush serves many rows ([Publisher.settle]). Where the embedded
+// server is one of several, those that keep the stream are asked to flush ([keepers]). A
+// crash at any point leaves rows that are published again, under the same Nats-Msg-Id:
+// within the stream's duplicate window JetStream drops them, past it a reader sees them
+// twice.
 //
 // # Ordering
 //
@@ -131,5 +133,6 @@
 // embedded server has acknowledged outlives the process, and a loss of power unless it
 // came within the last second ([syncInterval]); an external one has its own
 // sync_interval, two minutes unless it is told otherwise. A dead letter is brought to
-// stable storage before its event is let go, by the embedded server.
+// stable storage before its event is let go, by the embedded server, or by those of several
+// that keep the stream of letters.
 package natsapi

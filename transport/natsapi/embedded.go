@@ -252,8 +252,9 @@ func (e *Embedded) Ready() error {
 	return e.files.failed()
 }
 
-// Sync returns when everything that the server has acknowledged is on stable
-// storage.
+// Sync returns when everything that this server has written is on stable storage: all
+// that it has acknowledged, unless it is one of several, where what it was acknowledged by
+// may be another one. See [keepers].
 //
 // An acknowledgement of JetStream says that the message was given to the
 // operating system: it outlives the process, not a loss of power. The outbox

@@ -94,6 +94,7 @@ type Ingester struct {
 	hand     *hand
 	tally    *tally
 	durable  *barrier
+	keepers  *keepers      // of the letters
 	answered atomic.Uint64 // events that have had their effect
 	unburied atomic.Int64  // when a letter could not be written; zero: they can
 	stopping chan struct{}
@@ -114,14 +115,10 @@ func (b *Bus) newIngester(engine Reports, lookup Lookup, t ingestTiming) (*Inges
 	if err != nil {
 		return nil, err
 	}
-	durable := func() error { return nil } // what an acknowledgement is worth is up to that server
-	if b.embedded != nil {
-		durable = b.embedded.Sync
-	}
 	return &Ingester{
 		engine: engine, lookup: lookup, js: b.js, link: b.link, cfg: b.cfg.Ingest, replicas: b.cfg.Stream.Replicas,
 		metrics: m, log: b.log("ingest"), now: b.cfg.Now, timing: t,
-		hand: newHand(inHand), tally: newTally(tallied), durable: &barrier{flush: durable}, stopping: make(chan struct{}), done: make(chan struct{}),
+		hand: newHand(inHand), tally: newTally(tallied), durable: &barrier{flush: b.durable}, keepers: b.keepers(DeadStreamName), stopping: make(chan struct{}), done: make(chan struct{}),
 	}, nil
 }
 

@@ -2,6 +2,7 @@ package natsapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -319,9 +320,12 @@ func (in *Ingester) tryLater(ctx context.Context, e *event, why *rejection) {
 func (in *Ingester) bury(ctx context.Context, e *event, why *rejection) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	_, err := in.js.PublishMsg(ctx, deadLetter(e.msg, e.meta, why, in.link.nc.MaxPayload()))
+	kept, err := in.keepers.before(ctx)
 	if err == nil {
-		err = in.durable.sync()
+		_, err = in.js.PublishMsg(ctx, deadLetter(e.msg, e.meta, why, in.link.nc.MaxPayload()))
+	}
+	if err == nil {
+		err = errors.Join(in.durable.sync(), kept.flush(ctx))
 	}
 	if err == nil {
 		err = e.msg.DoubleAck(ctx)

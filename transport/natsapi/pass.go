@@ -41,6 +41,10 @@ func (p *Publisher) pass(ctx context.Context) (more bool, err error) {
 			return false, err
 		}
 	}
+	if err := p.meetKeepers(ctx); err != nil {
+		p.ensured = false
+		return false, err
+	}
 	began := p.now()
 	rows, err := p.rows(ctx)
 	if err != nil || len(rows) == 0 {

@@ -41,7 +41,8 @@ type Publisher struct {
 	sender  *sender
 	link    *link
 	largest func() int64 // bytes of a message, as the server has it
-	durable func() error // what was acknowledged is on stable storage
+	durable func() error // what was acknowledged is on stable storage, unless others keep it
+	keepers *keepers     // who do; nil: nobody
 	stream  StreamConfig
 	echo    *echo // is told of what was published; nil: nobody is
 	own     *own  // is told of what is being sent; nil: nobody is
@@ -62,6 +63,7 @@ type Publisher struct {
 	plan    plan                 // of the pass under way
 	acked   map[string]bool      // events acknowledged by earlier passes, of rows of which others were not
 	held    []messages.OutboxRow // whose events were all acknowledged, and are to be settled
+	kept    *kept                // who keeps what is held and acked
 	settled time.Time            // when rows were settled last
 	// asideErr is why rows that cannot be read are still held; they were tried last at
 	// asideTried.

@@ -88,6 +88,10 @@ func (p *Publisher) settle(ctx context.Context) error {
 	if err := p.durable(); err != nil {
 		return err
 	}
+	if err := p.kept.flush(ctx); err != nil {
+		p.sendAgain()
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	var readable, others []messages.OutboxRow
@@ -110,6 +114,29 @@ func (p *Publisher) settle(ctx context.Context) error {
 		return p.asideErr
 	}
 	return nil
+}
+
+// meetKeepers finds out who answers for what is sent from now on. What others answered for
+// and is not settled is sent again: all of a row is settled by the same.
+func (p *Publisher) meetKeepers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, ackWithin)
+	defer cancel()
+	kept, err := p.keepers.before(ctx)
+	if err != nil {
+		return err
+	}
+	if !kept.same(p.kept) {
+		p.sendAgain()
+	}
+	p.kept = kept
+	return nil
+}
+
+// sendAgain has everything that is not settled read and sent once more. What the stream has
+// is a duplicate then.
+func (p *Publisher) sendAgain() {
+	p.held = nil
+	clear(p.acked)
 }
 
 func idsOf(rows []messages.OutboxRow) []int64 {
