@@ -22,8 +22,9 @@
 // # Life and death
 //
 // A member writes itself again every [BeatEvery]. Each node judges the others by its
-// own monotonic clock alone: gone is who has not changed for [GoneAfter] since this
-// node saw the last change. A member trusts its own membership for [ValidFor] from
+// own monotonic clock alone, which goes on while the process is stopped and, where the
+// system has such a clock, while the machine is suspended: gone is who has not changed
+// for [GoneAfter] since this node saw the last change. A member trusts its own membership for [ValidFor] from
 // the moment at which it began the last write that succeeded, which is shorter and
 // starts earlier: it stops trusting itself before anybody can judge it gone. A write
 // that succeeds after that does not bring it back; it joins anew, as somebody else. No

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/dibs-calls/dibs/actors"
+	"github.com/dibs-calls/dibs/internal/boottime"
 	"github.com/dibs-calls/dibs/persistence/postgres"
 	"github.com/dibs-calls/dibs/placement"
 	"github.com/dibs-calls/dibs/placement/membership"
@@ -48,6 +49,7 @@ func (n *node) newCluster() (*cluster, error) {
 			Name: n.cfg.Cluster.Name, Role: placement.Role(n.cfg.Cluster.Role), Release: release(), Speaks: actors.Protocol,
 		},
 		Register: register, Carrier: natskv.NewCarrier(nc), Sessions: store, Log: n.log, Observer: metrics,
+		Now: boottime.Clock(),
 	})
 	metrics.watch(n.registry, member)
 	return &cluster{Node: member, bell: bell}, nil

@@ -48,7 +48,7 @@ func (n *Node) adjusts(ctx context.Context) {
 func (n *Node) lapsed() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !n.fenced && n.core.Lapsed(time.Now()) {
+	if !n.fenced && n.core.Lapsed(n.cfg.Now()) {
 		n.fenced = true
 		n.validUntil.Store(0)
 	}

@@ -17,10 +17,10 @@ func (n *Node) Home(id uuid.UUID) (member string, here bool) {
 }
 
 // Valid reports whether what the actors of this node remember may be told now. Its clock
-// goes on while the process is stopped.
+// ([Config.Now]) goes on while the process is stopped.
 func (n *Node) Valid() bool { return n.valid() }
 
-func (n *Node) valid() bool { return int64(time.Since(n.start)) < n.validUntil.Load() }
+func (n *Node) valid() bool { return int64(n.cfg.Now().Sub(n.start)) < n.validUntil.Load() }
 
 func (n *Node) validAs(id string) bool {
 	n.mu.Lock()

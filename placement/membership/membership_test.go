@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -131,14 +132,55 @@ func (h *host) Hear(message []byte, answer func([]byte)) {
 
 func join(t *testing.T, w *world, name string, h *host) *membership.Node {
 	t.Helper()
+	return joinBy(t, w, name, h, nil)
+}
+
+// joinBy is join with a clock.
+func joinBy(t *testing.T, w *world, name string, h *host, now func() time.Time) *membership.Node {
+	t.Helper()
 	n := membership.New(membership.Config{
 		Self:     placement.Member{Name: name, Role: placement.RoleAll, Speaks: 1},
-		Register: w, Carrier: w, Sessions: w, Log: slog.New(slog.DiscardHandler),
+		Register: w, Carrier: w, Sessions: w, Log: slog.New(slog.DiscardHandler), Now: now,
 	})
 	if err := n.Join(h); err != nil {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// A machine is suspended, and its node wakes up with what it remembered. By a clock that
+// counted the time it tells nothing of it, from the first moment on, and joins anew; who was
+// awake is not taken for gone meanwhile.
+func TestSuspendedNodeTrustsItselfNoMore(t *testing.T) {
+	w, hosts := newWorld(), [2]host{}
+	var asleep atomic.Int64
+	a := joinBy(t, w, "a", &hosts[0], func() time.Time { return time.Now().Add(time.Duration(asleep.Load())) })
+	b := join(t, w, "b", &hosts[1])
+	defer func() {
+		for _, n := range []*membership.Node{a, b} {
+			if err := n.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	waitFor(t, "both keep actors", func() bool { return min(spread(a, b)[0], spread(a, b)[1]) > 0 && a.Valid() })
+	idOf := func(name string) string {
+		for _, m := range b.Members() {
+			if m.Name == name && !m.Left {
+				return m.ID
+			}
+		}
+		return ""
+	}
+	before, other := idOf("a"), idOf("b")
+	asleep.Store(int64(time.Hour))
+	if a.Valid() {
+		t.Error("a node that was suspended for an hour trusts what it remembers")
+	}
+	waitFor(t, "it has joined anew", func() bool { id := idOf("a"); return id != "" && id != before && a.Valid() })
+	if idOf("b") != other {
+		t.Error("the node that was awake was taken for gone")
+	}
 }
 
 func waitFor(t *testing.T, what string, holds func() bool) {

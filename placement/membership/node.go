@@ -22,6 +22,9 @@ type Config struct {
 	Sessions Sessions
 	Log      *slog.Logger
 	Observer Observer // nil: none
+	// Now is the clock by which this node trusts itself and judges others. It must be
+	// monotonic, and should count the time for which the machine was suspended. Nil: time.Now.
+	Now func() time.Time
 }
 
 const (
@@ -73,8 +76,11 @@ func New(cfg Config) *Node {
 	if cfg.Observer == nil {
 		cfg.Observer = noObserver{}
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	n := &Node{
-		cfg: cfg, log: cfg.Log.With("component", "cluster"), start: time.Now(),
+		cfg: cfg, log: cfg.Log.With("component", "cluster"), start: cfg.Now(),
 		kick: make(chan struct{}, 1), adjust: make(chan struct{}, 1), peers: map[string]lifetime{},
 	}
 	n.homes.Store(&placement.Homes{})
@@ -166,9 +172,9 @@ func (n *Node) beat(ctx context.Context) error {
 
 	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
 	defer cancel()
-	began := time.Now()
+	began := n.cfg.Now()
 	members, err := n.cfg.Register.Exchange(ctx, own)
-	ended := time.Now()
+	ended := n.cfg.Now()
 	n.cfg.Observer.Beat(ended.Sub(began), err)
 
 	n.mu.Lock()
