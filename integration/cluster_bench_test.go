@@ -22,7 +22,9 @@ const (
 )
 
 // BenchmarkClusterOfOne compares the only node of a cluster with a single process: calls
-// (start and end) a second, of one caller and of many.
+// (start and end), refusals and questions whether a client can be called a second, of one
+// caller and of many. The single process reads refusals and availability off what actors
+// show; a node of a cluster asks them.
 func BenchmarkClusterOfOne(b *testing.B) {
 	one := newNodes(b, "all")
 	single := onPostgres(b)
@@ -32,24 +34,38 @@ func BenchmarkClusterOfOne(b *testing.B) {
 	key := serviceKey(b, single)
 	alone := single.Serve(b)
 	alone.WaitReady(readyLimit)
-	both := []*dialers{newDialers(b, alone.URL, key), newDialers(b, one.all[0].URL, one.key)}
+	both := [2]*dialers{newDialers(b, alone.URL, key), newDialers(b, one.all[0].URL, one.key)}
 	for _, callers := range []int{1, clusterUsers} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
 			for b.Loop() {
-				var ratios, p50s []float64
-				for range benchRounds {
-					var rate [2]float64
-					var p50 [2]time.Duration
-					for i, d := range both {
-						rate[i], p50[i] = d.round(callers)
-					}
-					ratios, p50s = append(ratios, rate[1]/rate[0]), append(p50s, float64(p50[1])/float64(p50[0]))
+				compare(b, both, callers, "calls", "start", (*dialers).calls)
+				for _, d := range both {
+					d.start(d.users[0], d.clients[0])
 				}
-				b.ReportMetric(median(ratios), "×calls/s")
-				b.ReportMetric(median(p50s), "×p50")
+				compare(b, both, callers, "refusals", "refusal", (*dialers).refused)
+				compare(b, both, callers, "questions", "question", (*dialers).asked)
+				for _, d := range both {
+					d.put(harness.Change{Action: "end_call", UserID: d.users[0]})
+				}
 			}
 		})
 	}
+}
+
+// compare has both do something by turns, and reports the second in proportion to the first.
+func compare(b *testing.B, both [2]*dialers, callers int, many, one string, do func(*dialers, int, int) time.Duration) {
+	b.Helper()
+	var ratios, p50s []float64
+	for range benchRounds {
+		var rate [2]float64
+		var p50 [2]time.Duration
+		for i, d := range both {
+			rate[i], p50[i] = d.round(callers, do)
+		}
+		ratios, p50s = append(ratios, rate[1]/rate[0]), append(p50s, float64(p50[1])/float64(p50[0]))
+	}
+	b.ReportMetric(median(ratios), "×"+many+"/s")
+	b.ReportMetric(median(p50s), "×p50-"+one)
 }
 
 // BenchmarkAcrossNodes says what it adds that the actors of a request's user and client
@@ -130,8 +146,42 @@ func newDialers(b *testing.B, url, key string) *dialers {
 	return d
 }
 
-// round has callers call for a while.
-func (d *dialers) round(callers int) (callsPerSecond float64, p50 time.Duration) {
+// calls makes a call, and says how long its start took.
+func (d *dialers) calls(i, k int) time.Duration {
+	t := time.Now()
+	d.start(d.users[i], d.clients[2*i+k%2])
+	took := time.Since(t)
+	d.put(harness.Change{Action: "end_call", UserID: d.users[i]})
+	return took
+}
+
+// refused starts a call with the client whom the first user calls, as somebody else.
+func (d *dialers) refused(i, _ int) time.Duration {
+	t := time.Now()
+	change := harness.Change{Action: "start_call", UserID: d.users[1+i%(len(d.users)-1)], ClientID: d.clients[0].String()}
+	r, err := d.c.Put(d.b.Context(), change)
+	if err != nil || r.Code != messages.CodeClientBeingCalled {
+		d.b.Errorf("a start that is to be refused: %v %s", err, r.Raw)
+	}
+	return time.Since(t)
+}
+
+// asked asks by turns for that client and for one whom nobody calls.
+func (d *dialers) asked(i, k int) time.Duration {
+	client := d.clients[0]
+	if k%2 == 1 {
+		client = d.clients[1+i]
+	}
+	t := time.Now()
+	r, err := d.c.Do(d.b.Context(), http.MethodGet, "/api/clients/"+client.String()+"/availability", nil)
+	if err != nil || r.Status != http.StatusOK {
+		d.b.Errorf("a question whether a client can be called: %v %s", err, r.Raw)
+	}
+	return time.Since(t)
+}
+
+// round has callers do something for a while.
+func (d *dialers) round(callers int, do func(d *dialers, i, k int) time.Duration) (perSecond float64, p50 time.Duration) {
 	var mu sync.Mutex
 	var all []time.Duration
 	var work sync.WaitGroup
@@ -140,10 +190,7 @@ func (d *dialers) round(callers int) (callsPerSecond float64, p50 time.Duration)
 		work.Go(func() {
 			var mine []time.Duration
 			for k := 0; time.Since(began) < benchFor; k++ {
-				t := time.Now()
-				d.start(d.users[i], d.clients[2*i+k%2])
-				mine = append(mine, time.Since(t))
-				d.put(harness.Change{Action: "end_call", UserID: d.users[i]})
+				mine = append(mine, do(d, i, k))
 			}
 			mu.Lock()
 			defer mu.Unlock()
