@@ -266,3 +266,32 @@ func TestRefusalsAreTrueWhileCallsComeAndGo(t *testing.T) {
 		}
 	}
 }
+
+// Who cannot be sure of having the store for itself tells nothing that it remembers, neither
+// from what actors show nor from what they say, and begins nothing, until it is sure again.
+func TestNothingIsToldWhileMemoryIsNotTrusted(t *testing.T) {
+	var unsure atomic.Bool
+	s, _ := newSystem(t, func(c *actors.Config) { c.Trusted = func() bool { return !unsure.Load() } })
+	want(t, s.StartCall(t.Context(), startOf(1, 1)), messages.OK)
+	want(t, s.StartCall(t.Context(), startOf(2, 1)), messages.CodeClientBeingCalled)
+	keyed := startOf(2, 1)
+	keyed.Key = &messages.Key{Caller: "user:2", Value: "once"} // asks the actors
+	unsure.Store(true)
+	for what, code := range map[string]messages.Code{
+		"a start that is to be refused": s.StartCall(t.Context(), startOf(2, 1)).Code,
+		"one with a key":                s.StartCall(t.Context(), keyed).Code,
+		"a start of somebody on a call": s.StartCall(t.Context(), startOf(1, 2)).Code,
+		"an end":                        s.EndCall(t.Context(), endOf(1)).Code,
+		"who calls a client":            s.Availability(t.Context(), clientN(1)).Code,
+	} {
+		if code != messages.CodeUnavailable {
+			t.Errorf("%s: %q, want %q", what, code, messages.CodeUnavailable)
+		}
+	}
+	if s.Ready() == nil {
+		t.Error("it says that it is ready")
+	}
+	unsure.Store(false)
+	want(t, s.StartCall(t.Context(), startOf(2, 1)), messages.CodeClientBeingCalled)
+	want(t, s.EndCall(t.Context(), endOf(1)), messages.OK)
+}

@@ -36,6 +36,11 @@ type Config struct {
 	// answered from memory: a refusal and a question about availability cost a
 	// read.
 	Shared bool
+	// Trusted says whether what this process remembers of the store may be told, where it
+	// has the store for itself only as long as it goes on saying so: nobody else can have
+	// been let in. It must be quick. Nil: always. While it does not, commands and questions
+	// are refused, as they are while the store cannot be reached.
+	Trusted func() bool
 	// Placement says where actors live when there are several nodes. Nil: all of them
 	// live here, and nothing is asked.
 	Placement Placement
@@ -294,6 +299,8 @@ func (s *System) Ready() error {
 		return errors.New("the engine is stopping")
 	case !s.gate.open():
 		return errors.New("the store cannot be reached")
+	case !s.trusted():
+		return errors.New("it is not certain that no other server uses the store")
 	}
 	return nil
 }
@@ -301,9 +308,12 @@ func (s *System) Ready() error {
 // Awake returns how many user and client actors there are.
 func (s *System) Awake() (users, clients int) { return s.users.count(), s.clients.count() }
 
-// enter admits a caller; s.asks.Done must follow.
+func (s *System) trusted() bool { return s.config.Trusted == nil || s.config.Trusted() }
+
+// enter admits a caller; s.asks.Done must follow. What is remembered is to be trusted from
+// here on: who is told it later asked before somebody else could change it (I4).
 func (s *System) enter() bool {
-	if !s.gate.open() {
+	if !s.gate.open() || !s.trusted() {
 		return false
 	}
 	s.mu.RLock()

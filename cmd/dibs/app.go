@@ -138,6 +138,14 @@ func (n *node) occupy(ctx context.Context) (err error) {
 	return nil
 }
 
+// trusted says whether this server can be sure that it is alone, if it is to be; nil: always.
+func (n *node) trusted() func() bool {
+	if store, ok := n.store.(interface{ Trusted() bool }); ok && !n.shared() {
+		return store.Trusted
+	}
+	return nil
+}
+
 func (n *node) newEngine() *actors.System {
 	writers := 0 // as many as is usual
 	if n.cfg.Store.DatabaseURL == "" {
@@ -146,7 +154,7 @@ func (n *node) newEngine() *actors.System {
 	metrics := newEngineMetrics(n.registry)
 	engine := actors.NewSystem(actors.Config{
 		Journal: n.store, Reader: n.store, Logger: n.log, Observer: metrics, Writers: writers,
-		Shared: n.shared() && n.cluster == nil, Placement: n.placement(),
+		Shared: n.shared() && n.cluster == nil, Placement: n.placement(), Trusted: n.trusted(),
 		Committed: func(events []messages.Event) {
 			n.model.Committed(events)
 			n.publisher.Wake()

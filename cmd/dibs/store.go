@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/dibs-calls/dibs/internal/boottime"
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/dibs-calls/dibs/persistence"
 	"github.com/dibs-calls/dibs/persistence/postgres"
@@ -60,7 +61,7 @@ func openStore(ctx context.Context, cfg storeConfig) (persistence.Store, error) 
 		}
 	}
 	if cfg.DatabaseURL != "" {
-		return postgres.Open(ctx, postgres.Config{URL: cfg.DatabaseURL, Logger: cfg.Logger})
+		return postgres.Open(ctx, postgres.Config{URL: cfg.DatabaseURL, Logger: cfg.Logger, Now: boottime.Clock()})
 	}
 	return sqlite.Open(ctx, sqlite.Config{Path: cfg.path(), Logger: cfg.Logger})
 }

@@ -129,12 +129,14 @@ type occupation struct {
 
 // enter takes the place, or takes it back.
 func (o *occupation) enter(ctx context.Context) error {
+	began := o.store.place.now()
 	for _, step := range []func(context.Context) error{o.connect, o.lock, o.ofOneKind, o.outlive, o.count} {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
 	o.store.place.take(o.session, !o.shared)
+	o.store.place.saw(began, !o.shared)
 	return nil
 }
 
@@ -279,8 +281,11 @@ func (o *occupation) check() error {
 	ctx, cancel := context.WithTimeout(context.Background(), occupyCheck)
 	defer cancel()
 	if o.conn != nil {
+		began := o.store.place.now()
 		if err := o.conn.Ping(ctx); err != nil {
 			o.drop()
+		} else if o.store.place.certain() {
+			o.store.place.saw(began, !o.shared)
 		}
 	}
 	if o.store.place.certain() {

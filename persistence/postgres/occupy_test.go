@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	neturl "net/url"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,6 +13,38 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
+
+// A machine is suspended, and its server wakes up with what it remembered: it does not trust
+// it before it has seen that it is still alone. Servers that share read before they answer.
+func TestSuspendedServerTrustsItsMemoryWhenItHasSeenItsPlace(t *testing.T) {
+	var asleep atomic.Int64
+	clock := func() time.Time { return time.Now().Add(time.Duration(asleep.Load())) }
+	openBy := func() *postgres.Store {
+		s, err := postgres.Open(t.Context(), postgres.Config{URL: pgtest.URL(t), Now: clock})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close() })
+		return s
+	}
+	alone, sharing := openBy(), openBy()
+	for _, s := range []*postgres.Store{alone, sharing} {
+		if _, err := s.Occupy(t.Context(), s == sharing); err != nil {
+			t.Fatal(err)
+		}
+		if !s.Trusted() {
+			t.Error("a server that came in does not trust itself")
+		}
+	}
+	asleep.Store(int64(time.Hour))
+	if alone.Trusted() || !sharing.Trusted() {
+		t.Errorf("after an hour, who is alone trusts itself: %v, who shares: %v", alone.Trusted(), sharing.Trusted())
+	}
+	eventually(t, "the server to see that it has its place", alone.Trusted)
+	if !alone.Alone() {
+		t.Error("it has lost its place")
+	}
+}
 
 // A server that was killed may have sent a write that the database has yet to
 // carry out. Its successor waits for that, and does not read claims before.

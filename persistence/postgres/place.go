@@ -15,12 +15,44 @@ type place struct {
 	serving atomic.Bool   // a server's: connections that write need a place
 	doubted chan struct{} // somebody found that the place may be lost
 
+	now func() time.Time
+
 	mu      sync.Mutex
 	session doubt // that holds the place; zero: none does
 	alone   bool
+
+	// seen is the last moment at which a server that is to be alone is known to have had
+	// its place; nil: no such server.
+	seen atomic.Pointer[time.Time]
 }
 
-func newPlace() *place { return &place{doubted: make(chan struct{}, 1)} }
+// trustFor is for how long after it was seen to have its place a server that is alone may
+// tell what it remembers. The database ends the session that holds the place after ten
+// seconds of silence of its machine at the earliest (see newPool), and lets nobody else in
+// before.
+const trustFor = 8 * time.Second
+
+func newPlace(now func() time.Time) *place {
+	if now == nil {
+		now = time.Now
+	}
+	return &place{doubted: make(chan struct{}, 1), now: now}
+}
+
+// saw takes note that the place was had at a moment or later.
+func (p *place) saw(at time.Time, lone bool) {
+	if lone {
+		p.seen.Store(&at)
+	}
+}
+
+// Trusted reports whether what a server that is alone remembers of the database may be told
+// now: nobody else can have been let in. A machine that was suspended finds that out here
+// before it finds its connections broken. Servers that share do not go by it.
+func (s *Store) Trusted() bool {
+	seen := s.place.seen.Load()
+	return seen == nil || s.place.now().Sub(*seen) < trustFor
+}
 
 func (p *place) take(session doubt, alone bool) {
 	p.mu.Lock()

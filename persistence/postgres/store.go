@@ -27,6 +27,9 @@ type Config struct {
 	// MaxConns bounds the connections to the server, 16 where it is zero, and
 	// at least 4.
 	MaxConns int32
+	// Now is the clock by which [Store.Trusted] counts. It must be monotonic, and should
+	// count the time for which the machine was suspended. Nil: time.Now.
+	Now func() time.Time
 
 	dial pgconn.DialFunc // nil except in tests
 }
@@ -91,7 +94,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 }
 
 func connect(ctx context.Context, cfg Config) (*Store, error) {
-	s := &Store{log: cfg.Logger, place: newPlace()}
+	s := &Store{log: cfg.Logger, place: newPlace(cfg.Now)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
