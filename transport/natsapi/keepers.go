@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// keepersKnown is how long it is not asked again who keeps a stream.
+	// keepersKnown is how long it is not asked again who keeps a stream, fewKnown the same
+	// while one of them is away: one that hangs is waited for each time.
 	keepersKnown = 2 * time.Second
+	fewKnown     = 10 * time.Second
 	// lifeWithin and diskWithin are how long a server may take to answer.
 	lifeWithin = time.Second
 	diskWithin = 3 * time.Second
@@ -44,7 +46,7 @@ type keepers struct {
 type kept struct {
 	of    *keepers
 	lives map[string]string // by name
-	since time.Time
+	until time.Time         // it is asked again then
 }
 
 func (k *kept) same(other *kept) bool {
@@ -59,7 +61,7 @@ func (s *keepers) before(ctx context.Context) (*kept, error) {
 	s.mu.Lock()
 	last := s.last
 	s.mu.Unlock()
-	if last != nil && time.Since(last.since) < keepersKnown {
+	if last != nil && time.Now().Before(last.until) {
 		return last, nil
 	}
 	found, err := s.find(ctx)
@@ -87,7 +89,7 @@ func (s *keepers) find(ctx context.Context) (*kept, error) {
 			names = append(names, r.Name)
 		}
 	}
-	found := &kept{of: s, lives: map[string]string{}, since: time.Now()}
+	found := &kept{of: s, lives: map[string]string{}}
 	var mu sync.Mutex
 	err = each(names, func(name string) error {
 		life, err := s.ask(ctx, name, "", lifeWithin)
@@ -98,8 +100,13 @@ func (s *keepers) find(ctx context.Context) (*kept, error) {
 		}
 		return err
 	})
-	if all := 1 + len(cluster.Replicas); found.lives[cluster.Leader] == "" || len(found.lives) <= all/2 {
+	all := 1 + len(cluster.Replicas)
+	if found.lives[cluster.Leader] == "" || len(found.lives) <= all/2 {
 		return nil, errors.Join(fmt.Errorf("%d of %d can be reached", len(found.lives), all), err)
+	}
+	found.until = time.Now().Add(keepersKnown)
+	if len(found.lives) < all {
+		found.until = time.Now().Add(fewKnown)
 	}
 	return found, nil
 }
