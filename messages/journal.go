@@ -27,7 +27,7 @@ type Write struct {
 	// Adopts says that Report, of a start, is to be about Call, which somebody
 	// claimed and which the report does not mean by its id.
 	Adopts bool
-	User UserID
+	User   UserID
 	// Client is of the call: the journal keeps a client's writes in order. A release
 	// may leave it zero; it is then written with more care, and alone.
 	Client ClientID

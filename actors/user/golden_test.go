@@ -218,7 +218,7 @@ var outcomes = map[string]messages.OutcomeKind{
 	"not-expired": messages.OutcomeNotExpired, "replayed": messages.OutcomeReplayed, "key-reused": messages.OutcomeKeyReused,
 	"not-superseded": messages.OutcomeNotSuperseded,
 	"call-gone":      messages.OutcomeCallGone, "found-over": messages.OutcomeFoundOver,
-	"not-applied":    messages.OutcomeNotApplied, "unknown": messages.OutcomeUnknown,
+	"not-applied": messages.OutcomeNotApplied, "unknown": messages.OutcomeUnknown,
 }
 
 // outcome answers the last write as a store would.
