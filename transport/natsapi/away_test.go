@@ -104,7 +104,7 @@ func TestServerPausedUnderLoad(t *testing.T) {
 	p := publishing(t, bus, outbox)
 	sink := newRecorder()
 	following(t, other, sink)
-	waitFor(t, 10*time.Second, "the feed is attached", func() bool { return !sink.isStale() })
+	waitFor(t, 30*time.Second, "the feed is attached", func() bool { return !sink.isStale() })
 
 	events := calls(outbox, 50, 20)
 	p.Wake()
@@ -127,7 +127,7 @@ func TestServerPausedUnderLoad(t *testing.T) {
 	if n := inOrder(t, stored(t, bus)); n != events {
 		t.Errorf("%d events on the stream, want %d", n, events)
 	}
-	waitFor(t, 10*time.Second, "the feed has brought all", func() bool { n, _ := sink.counts(); return n >= events && !sink.isStale() })
+	waitFor(t, 30*time.Second, "the feed has brought all", func() bool { n, _ := sink.counts(); return n >= events && !sink.isStale() })
 }
 
 // slack is added to what is promised, because the machine has much else to do.
@@ -144,7 +144,7 @@ func TestNodesAgreeAfterNATSWasAway(t *testing.T) {
 	following(t, one, sinks[0])
 	following(t, two, sinks[1])
 	for _, sink := range sinks {
-		waitFor(t, 10*time.Second, "the feed is attached", func() bool { return !sink.isStale() })
+		waitFor(t, 30*time.Second, "the feed is attached", func() bool { return !sink.isStale() })
 	}
 	events := calls(outbox, 50, 1)
 	a.Wake()
