@@ -35,6 +35,9 @@ type request struct {
 	body   []byte // of all but availability over HTTP
 }
 
+// changes reports whether a request may have changed something although no answer came.
+func (r *request) changes() bool { return r.action != "" }
+
 // change is the body of a request that changes calls.
 type change struct {
 	Action       string `json:"action,omitempty"`
