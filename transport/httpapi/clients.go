@@ -186,9 +186,14 @@ func (a *API) clientPatch(x *exchange) (p messages.ClientPatch, err error) {
 }
 
 func clientName(s string) (string, error) {
-	name, err := text("name", s, maxName)
-	if err == nil && name == "" {
-		err = badRequest("name is required.")
+	name, err := text("name", s, maxBody)
+	switch {
+	case err != nil:
+		return "", err
+	case name == "":
+		return "", badRequest("name is required.")
+	case !messages.NameFits(name):
+		return "", badRequest("name is longer than %d characters.", messages.MaxName)
 	}
-	return name, err
+	return name, nil
 }
