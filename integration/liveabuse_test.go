@@ -241,6 +241,11 @@ func TestNamesWithoutEnd(t *testing.T) {
 	if p, code := d.Run(t, "users", "import", csvFile(t, [][]string{{"email", "first_name", "last_name"}, {"long@example.com", long, ""}})); code == 0 {
 		t.Errorf("somebody with such a name was imported: %s", p.Stdout())
 	}
+	for _, flag := range []string{"--first-name", "--last-name"} {
+		if p, code := d.Run(t, "users", "add", "long@example.com", "--no-password", flag, long); code == 0 {
+			t.Errorf("somebody with such a %s was added: %s", flag[2:], p.Stdout())
+		}
+	}
 	clients := team.AllClients(t)
 	if len(clients) != 1 || len(clients[0].Name) > 100 || len(clients[0].Phone) > 20 {
 		t.Errorf("there are %d clients, the first is %.100q", len(clients), clients[0].Name)
