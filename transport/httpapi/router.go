@@ -41,7 +41,7 @@ type route struct {
 	inMemory        bool // does not need the store, nor a timeout
 	stream          bool // goes on until somebody ends it: no timeout, no place in the engine
 	class           admission.Class
-	change          bool // of calls: the body says which class
+	change          bool // of calls: its action says which class
 	handle          func(ctx context.Context, x *exchange) error
 
 	seconds *byStatus

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/transport/wire"
 )
 
 // serve is what every request goes through.
@@ -53,6 +54,12 @@ func (a *API) run(x *exchange) error {
 	}
 	if rt.maxBody > 0 {
 		if err := x.readBody(rt.maxBody); err != nil {
+			return err
+		}
+	}
+	if rt.change { // before a place is taken: which one depends on it
+		x.change = new(wire.Change)
+		if err := x.decode(x.change); err != nil {
 			return err
 		}
 	}
