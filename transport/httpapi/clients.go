@@ -22,14 +22,6 @@ type clientAnswer struct {
 	Client messages.Client `json:"client"`
 }
 
-type clientsAnswer struct {
-	Clients    []messages.Client `json:"clients"`
-	TotalCount int               `json:"totalCount"`
-	Page       int               `json:"page"`
-	Limit      int               `json:"limit"`
-	TotalPages int               `json:"totalPages"`
-}
-
 func (a *API) listClients(ctx context.Context, x *exchange) error {
 	q, err := x.query()
 	if err != nil {
@@ -43,14 +35,15 @@ func (a *API) listClients(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	clients, total, err := a.Store.ListClients(ctx, messages.ClientQuery{Search: search, Page: page, Limit: limit})
+	room, err := a.startList(x)
 	if err != nil {
 		return err
 	}
-	if clients == nil {
-		clients = []messages.Client{}
+	clients, total, err := a.Store.ListClients(ctx, messages.ClientQuery{Search: search, Page: page, Limit: limit, Room: room.take})
+	if err != nil {
+		return err
 	}
-	return x.respond(http.StatusOK, clientsAnswer{clients, total, page, limit, pages(total, limit)})
+	return respondPage(a, x, "clients", clients, total, page, limit)
 }
 
 func (a *API) addClient(ctx context.Context, x *exchange) error {
@@ -92,7 +85,7 @@ func (a *API) getClient(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return x.respond(http.StatusOK, clientAnswer{client})
+	return a.respondCounted(x, clientAnswer{client})
 }
 
 // given is a field that may be absent.

@@ -86,6 +86,8 @@ type API struct {
 	handler  http.Handler
 	header   []headerLine
 	rooms    rooms
+	larder   *larder
+	zips     zips
 	inFlight atomic.Int64 // requests with a place, for the metrics
 	requests *prometheus.HistogramVec
 
@@ -113,6 +115,7 @@ func New(cfg Config) (*API, error) {
 	a := &API{
 		Config:     cfg,
 		header:     securityHeader(),
+		larder:     newLarder(),
 		principals: newPrincipals(),
 		csrf:       http.NewCrossOriginProtection(),
 		keyRates:   newKeyRates(),

@@ -23,6 +23,8 @@ type exchange struct {
 	room   *room // nil: none was needed yet
 	status int   // what was answered; 0: nothing yet
 
+	helping *helping // what the answer holds of the larder; nil: nothing that counts
+
 	patience patience // of routes with a timeout
 }
 

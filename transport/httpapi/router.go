@@ -37,7 +37,7 @@ type route struct {
 	access          access
 	maxBody         int64 // 0: a body is not read
 	timeout         time.Duration
-	large           bool // answers are compressed
+	large           bool // answers are compressed; pages of lists are by themselves
 	inMemory        bool // does not need the store, nor a timeout
 	stream          bool // goes on until somebody ends it: no timeout, no place in the engine
 	class           admission.Class
@@ -67,14 +67,14 @@ func (a *API) table() []route {
 
 		{method: "GET", pattern: "/api/events", inMemory: true, stream: true, handle: a.events},
 
-		{method: "GET", pattern: "/api/clients", large: true, handle: a.listClients},
+		{method: "GET", pattern: "/api/clients", handle: a.listClients},
 		{method: "POST", pattern: "/api/clients", maxBody: maxBody, handle: a.addClient},
 		{method: "GET", pattern: "/api/clients/{id}", handle: a.getClient},
 		{method: "PUT", pattern: "/api/clients/{id}", maxBody: maxBody, handle: a.updateClient},
 		{method: "DELETE", pattern: "/api/clients/{id}", access: adminsOnly, handle: a.deleteClient},
 		{method: "GET", pattern: "/api/clients/{id}/availability", class: admission.Ask, handle: a.availability},
 
-		{method: "GET", pattern: "/api/call-logs", large: true, handle: a.listLogs},
+		{method: "GET", pattern: "/api/call-logs", handle: a.listLogs},
 		{method: "POST", pattern: "/api/call-logs", class: admission.End, maxBody: maxBody, handle: a.saveLog},
 	}
 }

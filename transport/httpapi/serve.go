@@ -18,6 +18,11 @@ func (a *API) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	began := a.Now()
 	x := &exchange{w: w, r: r, route: rt, rooms: &a.rooms}
 	defer func() {
+		if x.helping != nil { // also when the answer is broken off
+			x.helping.done()
+		}
+	}()
+	defer func() {
 		if v := recover(); v != nil {
 			a.recovered(x, v)
 		}
