@@ -63,17 +63,20 @@ func (a *API) addClient(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
+	if err := a.startSaving(x); err != nil {
+		return err
+	}
 	if key != nil {
 		if err := a.Store.AddClientOnce(ctx, &client, *key); err != nil {
 			return err
 		}
-		return x.respond(http.StatusCreated, clientAnswer{client})
+		return a.respondClient(x, http.StatusCreated, client)
 	}
 	added := []messages.Client{client}
 	if err := a.Store.AddClients(ctx, added); err != nil {
 		return err
 	}
-	return x.respond(http.StatusCreated, clientAnswer{added[0]})
+	return a.respondClient(x, http.StatusCreated, added[0])
 }
 
 func (a *API) getClient(ctx context.Context, x *exchange) error {
@@ -85,7 +88,7 @@ func (a *API) getClient(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return a.respondCounted(x, clientAnswer{client})
+	return a.respondClient(x, http.StatusOK, client)
 }
 
 // given is a field that may be absent.
@@ -107,6 +110,9 @@ func (a *API) updateClient(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
+	if err := a.startSaving(x); err != nil {
+		return err
+	}
 	p.ID.UUID = id
 	changed, err := a.Store.UpdateClients(ctx, []messages.ClientPatch{p})
 	if err != nil {
@@ -115,7 +121,7 @@ func (a *API) updateClient(ctx context.Context, x *exchange) error {
 	if len(changed) == 0 {
 		return &problem{Code: messages.CodeClientNotFound}
 	}
-	return x.respond(http.StatusOK, clientAnswer{changed[0]})
+	return a.respondClient(x, http.StatusOK, changed[0])
 }
 
 func (a *API) deleteClient(ctx context.Context, x *exchange) error {

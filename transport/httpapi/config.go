@@ -87,6 +87,7 @@ type API struct {
 	header   []headerLine
 	rooms    rooms
 	larder   *larder
+	saved    *larder
 	zips     zips
 	inFlight atomic.Int64 // requests with a place, for the metrics
 	requests *prometheus.HistogramVec
@@ -116,6 +117,7 @@ func New(cfg Config) (*API, error) {
 		Config:     cfg,
 		header:     securityHeader(),
 		larder:     newLarder(),
+		saved:      newSaved(),
 		principals: newPrincipals(),
 		csrf:       http.NewCrossOriginProtection(),
 		keyRates:   newKeyRates(),

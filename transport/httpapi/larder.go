@@ -18,6 +18,12 @@ const (
 	// thousand clients with all the notes and attributes that they may have, is 33 MiB.
 	largeAnswers     = 128 << 20
 	largeAnswersEach = 48 << 20
+	// savedClients is the same for answers to who made or changed a client, and longestClient
+	// what each of them may come to. They are counted beforehand, for what was done
+	// must be answered, and apart, so that readers cannot keep people from saving.
+	savedClients     = 64 << 20
+	savedClientsEach = 32 << 20
+	longestClient    = 128 << 10
 	// larderStep is how much is taken at a time, so that a row costs no lock.
 	larderStep = 64 << 10
 )
@@ -26,8 +32,9 @@ const (
 // all and for each caller. Who reads slowly holds theirs until the server loses
 // patience. Nobody waits for room: whoever does would hold a connection to the store.
 type larder struct {
-	all, each int64 // bytes
-	lists     int   // of each
+	all, each int64  // bytes
+	lists     int    // of each
+	own, many string // sentences for a person: why a caller is refused for theirs, and for everybody's
 
 	mu      sync.Mutex
 	held    int64
@@ -40,8 +47,18 @@ type portion struct {
 	held  int64
 }
 
+// newLarder is that of what is read.
 func newLarder() *larder {
-	return &larder{all: largeAnswers, each: largeAnswersEach, lists: maxLists, callers: map[string]*portion{}}
+	return &larder{all: largeAnswers, each: largeAnswersEach, lists: maxLists, callers: map[string]*portion{},
+		own:  "You are reading too many large pages at once. Please wait for the others to end, or ask for fewer rows (limit).",
+		many: "Too many large pages are being read. Please try again, or ask for fewer rows (limit)."}
+}
+
+// newSaved is that of answers to who made or changed a client.
+func newSaved() *larder {
+	return &larder{all: savedClients, each: savedClientsEach, callers: map[string]*portion{},
+		own:  "You are changing too many clients at once; nothing was done. Please wait for the others to end.",
+		many: "Too many clients are being changed; nothing was done. Please try again."}
 }
 
 // helping is what one answer holds of a larder. It belongs to the goroutine that serves
@@ -87,12 +104,10 @@ func (h *helping) take(bytes int) error {
 	switch {
 	case mine.held+more > h.from.each:
 		h.from.forget(h.caller, mine)
-		return &problem{Code: messages.CodeRateLimited,
-			Sentence: "You are reading too many large pages at once. Please wait for the others to end, or ask for fewer rows (limit)."}
+		return &problem{Code: messages.CodeRateLimited, Sentence: h.from.own}
 	case h.from.held+more > room:
 		h.from.forget(h.caller, mine)
-		return &problem{Code: messages.CodeOverloaded,
-			Sentence: "Too many large pages are being read. Please try again, or ask for fewer rows (limit)."}
+		return &problem{Code: messages.CodeOverloaded, Sentence: h.from.many}
 	}
 	mine.held += more
 	h.from.held += more

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/dibs-calls/dibs/messages"
 	"github.com/klauspost/compress/gzip"
 )
 
@@ -161,18 +162,26 @@ func (w *pageWriter) broken(err error) error {
 	panic(http.ErrAbortHandler)
 }
 
-// respondCounted answers with one thing that may be large.
-func (a *API) respondCounted(x *exchange, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
+// startSaving takes what the answer to who saves a client may hold.
+func (a *API) startSaving(x *exchange) error {
+	x.helping = &helping{from: a.saved, caller: x.who.Caller()}
+	return x.helping.take(smallAnswer + longestClient)
+}
+
+// respondClient answers with one client, who may be a large one.
+func (a *API) respondClient(x *exchange, status int, client messages.Client) error {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(clientAnswer{client}); err != nil {
 		return internal("encoding the answer: %w", err)
 	}
-	if len(b) > smallAnswer {
+	if x.helping == nil && text.Len() > smallAnswer {
 		x.helping = &helping{from: a.larder, caller: x.who.Caller()}
-		if err := x.helping.take(len(b)); err != nil {
+		if err := x.helping.take(text.Len()); err != nil {
 			return err
 		}
 	}
-	x.write(http.StatusOK, b)
+	x.write(status, bytes.TrimSuffix(text.Bytes(), []byte("\n")))
 	return nil
 }

@@ -197,6 +197,39 @@ func TestLargeClientIsCounted(t *testing.T) {
 	}
 }
 
+// The longest client that there may be comes to no more than was counted beforehand; who
+// cannot be answered is refused before anything is done.
+func TestSavedClientsAreCounted(t *testing.T) {
+	w := newWorld(t)
+	c := w.store.clients[w.xenia]
+	c.Name, c.Phone = strings.Repeat("\x01", messages.MaxName), strings.Repeat("\x01", maxPhone)
+	c.Notes, c.Attributes = strings.Repeat("\x01", maxNotes), mustMarshal(t, m{"a": strings.Repeat("n", messages.MaxAttributes-10)})
+	w.store.clients[w.xenia] = c
+	path := "/api/clients/" + w.xenia.String()
+	email := strings.Repeat("x", messages.MaxEmail-5) + "@b.cd"
+	if got := w.do("Ana", "PUT", path, m{"email": email}).is(200); len(got.body) < maxNotes*6 || len(got.body) > longestClient {
+		t.Errorf("an answer of %d bytes", len(got.body))
+	}
+	for _, refuse := range []func(){func() { w.api.saved.each = longestClient - 1 }, func() { w.api.saved.all = longestClient - 1 }} {
+		w.api.saved = newSaved()
+		refuse()
+		for _, status := range []int{w.do("Ana", "PUT", path, m{"email": "new@example.com"}).status, w.do("Ana", "POST", "/api/clients", m{"name": "New"}).status} {
+			if status != 429 && status != 503 {
+				t.Errorf("status %d", status)
+			}
+		}
+		if len(w.store.clients) != 3 || w.store.clients[w.xenia].Email != email {
+			t.Error("something was done")
+		}
+	}
+	w.api.saved = newSaved()
+	w.api.larder.all = 0 // readers do not keep people from saving
+	w.do("Ana", "POST", "/api/clients", m{"name": "New <3"}).is(201).has("client.name", "New <3")
+	if held := w.api.saved.holding(); held != 0 {
+		t.Errorf("%d bytes are still held", held)
+	}
+}
+
 // A page that cannot be written to its end does not look like a whole one.
 func TestBrokenPage(t *testing.T) {
 	w := newWorld(t)
