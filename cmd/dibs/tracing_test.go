@@ -168,7 +168,12 @@ func TestSpansOverGRPC(t *testing.T) {
 	collector.RegisterTraceServiceServer(server, c)
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(ln) }()
-	defer func() { server.Stop(); <-done }()
+	defer func() {
+		server.Stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+ln.Addr().String())
 	tracing := newTracing(t.Context(), tracingConfig{On: true, Protocol: otlpGRPC}, "", slog.New(slog.DiscardHandler))
 	_, span := tracing.Tracer.Start(t.Context(), "over gRPC")

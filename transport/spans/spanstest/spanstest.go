@@ -51,7 +51,7 @@ func (r *Recorder) Take() []Span {
 			ID: s.SpanContext().SpanID().String(), Parent: s.Parent().SpanID().String(),
 			Status: s.Status().Code.String(), Attributes: map[string]string{}}
 		for _, a := range s.Attributes() {
-			span.Attributes[string(a.Key)] = a.Value.Emit()
+			span.Attributes[string(a.Key)] = a.Value.String()
 		}
 		taken = append(taken, span)
 	}
@@ -64,7 +64,7 @@ func (r *Recorder) Text() string {
 	for _, s := range r.ended.Ended() {
 		fmt.Fprintf(&out, "%s %q %q", s.Name(), s.Status().Description, s.SpanContext().TraceState().String())
 		for _, a := range s.Attributes() {
-			fmt.Fprintf(&out, " %s=%s", a.Key, a.Value.Emit())
+			fmt.Fprintf(&out, " %s=%s", a.Key, a.Value.String())
 		}
 		fmt.Fprintf(&out, " %+v %+v\n", s.Events(), s.Links())
 	}
