@@ -80,6 +80,35 @@ func TestHangingCollector(t *testing.T) {
 	tracing.stop(ctx)
 }
 
+// stuckExporter sends nothing until it is told to give up.
+type stuckExporter struct{ tracetest.NoopExporter }
+
+func (*stuckExporter) ExportSpans(ctx context.Context, _ []trace.ReadOnlySpan) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// What is being sent when the time to stop is over is given up: nothing of it goes on.
+func TestSendingIsBrokenOff(t *testing.T) {
+	var log logged
+	e := &exporter{to: &stuckExporter{}, log: log.logger()}
+	e.over, e.breakOff = context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- e.ExportSpans(t.Context(), nil) }()
+	e.breakOff()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it is still being sent")
+	}
+	if err := e.ExportSpans(t.Context(), nil); err != nil { // as are those that come later
+		t.Error(err)
+	}
+}
+
 // refusing sends nothing.
 type refusing struct{ tracetest.NoopExporter }
 
