@@ -124,6 +124,8 @@ func TestForgedLastEventID(t *testing.T) {
 	s := d.Serve(t)
 	s.WaitReady(readyLimit)
 	team, key := connect(s), serviceKey(t, d)
+	// Until then everybody is sent a snapshot anew when the server hears of events.
+	waitFor(t, time.Minute, "the server to hear of events", func() bool { return metric(t, s, "dibs_live_stale") == 0 })
 	first := openStream(t, s.Addr, key, "")
 	genuine := first.until("snapshot").id
 	epoch, _, _ := strings.Cut(genuine, ":")
