@@ -12,6 +12,7 @@ import (
 	"github.com/dibs-calls/dibs/admission"
 	"github.com/dibs-calls/dibs/auth"
 	"github.com/dibs-calls/dibs/phone"
+	"github.com/dibs-calls/dibs/transport/spans"
 	"github.com/dibs-calls/dibs/transport/wire"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/singleflight"
@@ -33,6 +34,7 @@ type Config struct {
 	Reachable func() bool
 	Metrics   *prometheus.Registry // shown at /metrics; this package adds its own
 	Log       *slog.Logger
+	Tracing   *spans.Tracing // default: none
 
 	Now             func() time.Time // default: time.Now
 	RequestTimeout  time.Duration    // how long a request may take once its body was read; default 5 s
