@@ -9,6 +9,13 @@
 // the bound follow (as TCP Vegas and Netflix's concurrency-limits do with round
 // trips). It is a pure function of what was seen; [Limiter] is the shell that sees.
 //
+// Below that bound there is a second one, for when the processors themselves are taken
+// whole. Then requests wait before anybody has looked at them, where no count of those in
+// flight sees them, and each refusal takes its share of what there is. So while starts are
+// refused, and goroutines that could run wait for a processor for more than 2 ms on
+// average (runtime/metrics says so), fewer are admitted, and the time that this leaves is
+// what makes answers and refusals quick. DAGOR (see below) goes by the same measure.
+//
 // There is no queue. What is not admitted is refused at once, by whoever asks, with
 // a time at which to come again; a queue here would hold requests whose callers are
 // about to give up, and serve them late (Maurer, "Fail at Scale", ACM Queue 2015).

@@ -26,6 +26,9 @@ type Options struct {
 	Most  int              // requests in flight, whatever they are; default 4096
 	Fixed int              // commands in flight; default: as many as are answered in good time
 	Now   func() time.Time // default: time.Now; must be monotonic
+	// Waited is how long whatever was to run waited for a processor, on average, since it
+	// was asked last; default: what the Go scheduler says. One goroutine asks at a time.
+	Waited func() time.Duration
 }
 
 // Limiter admits requests. All ways into a process share one. Its methods are safe
@@ -50,13 +53,15 @@ type Limiter struct {
 	took     atomic.Int64 // nanoseconds
 	busy     atomic.Int64 // commands in flight when each of them was
 	target   atomic.Int64 // nanoseconds, for the metrics
+	waited   atomic.Int64 // nanoseconds, for the metrics
 
 	began   time.Time
 	mu      sync.Mutex
-	control limit.Control // guarded by mu
-	opened  time.Time     // guarded by mu: when the window began
-	refused uint64        // guarded by mu: starts, when the window began
-	left    int64         // guarded by mu: commands, when the window began
+	wait    func() time.Duration // guarded by mu
+	control limit.Control        // guarded by mu
+	opened  time.Time            // guarded by mu: when the window began
+	refused uint64               // guarded by mu: starts, when the window began
+	left    int64                // guarded by mu: commands, when the window began
 }
 
 // New makes a limiter.
@@ -67,7 +72,10 @@ func New(o Options) *Limiter {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	l := &Limiter{most: o.Most, fixed: o.Fixed > 0, now: o.Now, control: limit.New(o.Most)}
+	if o.Waited == nil {
+		o.Waited = newWaits().mean
+	}
+	l := &Limiter{wait: o.Waited, most: o.Most, fixed: o.Fixed > 0, now: o.Now, control: limit.New(o.Most)}
 	l.began = l.now()
 	l.opened = l.began
 	l.ends.Store(int64(every))
@@ -169,10 +177,13 @@ func (l *Limiter) tick(now time.Time) {
 		finished, refused = 0, l.refused
 	}
 	each := max(1, finished)
+	waited := l.wait()
+	l.waited.Store(int64(waited))
 	left := int64(l.verdicts[Start][admitted].Load()+l.verdicts[End][admitted].Load()) - l.commands.Load()
 	next, lowered := l.control.Step(limit.Window{
 		Finished: int(finished), Mean: time.Duration(took / each), Busy: float64(busy) / float64(each),
 		Rate: float64(left-l.left) / elapsed.Seconds(), Refused: int(refused - l.refused),
+		Waited: waited,
 	})
 	l.control, l.opened, l.refused, l.left = next, now, refused, left
 	if lowered {

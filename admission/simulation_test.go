@@ -14,6 +14,8 @@ import (
 type process struct {
 	cpu   float64       // requests that the processors do a second
 	store time.Duration // what each waits besides
+	// refusal is what it takes to refuse a request, of what it takes to carry one out.
+	refusal float64
 	// stalled, if it is there, says until when the store does not answer.
 	stalled func(now time.Duration) time.Duration
 }
@@ -40,6 +42,7 @@ type request struct {
 	caller uint8
 	came   time.Duration
 	until  float64 // served enough
+	turned bool    // away, and is to be told
 }
 
 // answered is what became of requests since the last [world.take].
@@ -91,7 +94,7 @@ func (a *active) Pop() any {
 func newWorld(t *testing.T, p process) *world {
 	w := &world{t: t, process: p, rng: rand.New(rand.NewPCG(1, 2))}
 	start := time.Unix(0, 0)
-	w.limiter = New(Options{Now: func() time.Time { return start.Add(w.now) }})
+	w.limiter = New(Options{Now: func() time.Time { return start.Add(w.now) }, Waited: w.waited})
 	return w
 }
 
@@ -124,6 +127,7 @@ func (w *world) come(r *request) {
 	r.came = w.now
 	var ok bool
 	if r.pass, ok = w.limiter.Enter(r.class, r.caller); !ok {
+		w.refuse()
 		if r.class == End {
 			w.endsRefused++
 			w.after(time.Second, func() { w.come(r) }) // it comes again
@@ -138,6 +142,20 @@ func (w *world) come(r *request) {
 	w.serve()
 	r.until = w.served + 0.5 + w.rng.Float64() // a request is one, give or take a half
 	heap.Push(&w.active, r)
+}
+
+// refuse takes time of the processors for a refusal.
+func (w *world) refuse() {
+	if w.process.refusal > 0 {
+		w.serve()
+		heap.Push(&w.active, &request{turned: true, until: w.served + w.process.refusal})
+	}
+}
+
+// waited is how long what is to run waits for a processor, where a request has half a
+// dozen turns.
+func (w *world) waited() time.Duration {
+	return time.Duration(float64(len(w.active)) / w.process.cpu / 6 * float64(time.Second))
 }
 
 // serve brings the processors up to now.
@@ -169,7 +187,9 @@ func (w *world) until(end time.Duration) {
 		if !done {
 			return
 		}
-		w.store(heap.Pop(&w.active).(*request))
+		if r := heap.Pop(&w.active).(*request); !r.turned {
+			w.store(r)
+		}
 	}
 }
 

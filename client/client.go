@@ -35,6 +35,9 @@ type request struct {
 	body   []byte // of all but availability over HTTP
 }
 
+// changes reports whether a request may have changed something although no answer came.
+func (r *request) changes() bool { return r.action != "" }
+
 // change is the body of a request that changes calls.
 type change struct {
 	Action       string `json:"action,omitempty"`
@@ -81,7 +84,9 @@ func wholeSeconds(d time.Duration) int64 {
 //
 // Whoever has the key has the call. Two programs that live at the same time and
 // use one key both hold the same claim, and both may dial: make the key of
-// something that only one of them works on, as a job of a queue.
+// something that only one of them works on, as a job of a queue. A refusal is an
+// answer too, and is given again for as long: make it of the job and of the
+// attempt ("lead-17/1"), and count on when the client is to be tried anew.
 func IdempotencyKey(key string) StartOption {
 	return func(o *startOptions) { o.key, o.named = key, true }
 }

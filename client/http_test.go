@@ -174,10 +174,11 @@ func TestDeadConnectionIsLeft(t *testing.T) {
 	if _, err := c.Start(t.Context(), "u", "x"); err != nil {
 		t.Fatal(err)
 	}
+	before := r.conns.Load() // one, unless a ping was not answered in time
 	r.kill()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if _, err := c.Start(ctx, "u", "x"); err != nil || r.conns.Load() != 2 {
-		t.Errorf("%v over %d connections", err, r.conns.Load())
+	if _, err := c.Start(ctx, "u", "x"); err != nil || r.conns.Load() == before {
+		t.Errorf("%v over %d connections, before over %d", err, r.conns.Load(), before)
 	}
 }

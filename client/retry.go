@@ -30,7 +30,8 @@ func (c *Client) ask(ctx context.Context, r *request) ([]byte, error) {
 		ctx, cancel = context.WithTimeout(ctx, patience)
 		defer cancel()
 	}
-	var doubt *Error // of an attempt whose outcome is unknown
+	var doubt *Error  // of an attempt whose outcome is unknown
+	var before *Error // why the last attempt failed that was not just without an answer
 	for n := 0; ; n++ {
 		body, err := c.attempt(ctx, r, share(ctx))
 		if err == nil {
@@ -40,11 +41,17 @@ func (c *Client) ask(ctx context.Context, r *request) ([]byte, error) {
 		if !e.temporary() {
 			return nil, refused(e, doubt)
 		}
-		if e.Code == CodeOutcomeUnknown {
+		if e.Code == CodeOutcomeUnknown && r.changes() {
 			doubt = e
 		}
 		if !pause(ctx, spread(e.retryAfter)+backoff(n)) {
+			if !r.changes() {
+				e = unanswered(e, before)
+			}
 			return nil, gaveUp(ctx, e, doubt)
+		}
+		if e.Code != CodeOutcomeUnknown {
+			before = e
 		}
 	}
 }
@@ -90,6 +97,20 @@ func gaveUp(ctx context.Context, last, doubt *Error) error {
 	}
 	if e.cause == nil {
 		e.cause = context.DeadlineExceeded // before the next try
+	}
+	return &e
+}
+
+// unanswered is the error of a question that nobody answered: there is nothing that may
+// have been done. If its last attempts only ran out of time, the one before says more.
+func unanswered(last, before *Error) *Error {
+	if last.Code != CodeOutcomeUnknown {
+		return last
+	}
+	e := *last
+	e.Code = CodeUnavailable
+	if before != nil {
+		e.cause = errors.Join(e.cause, before.cause)
 	}
 	return &e
 }

@@ -66,6 +66,22 @@ func TestRetries(t *testing.T) {
 	})
 }
 
+// Nothing can have been done by a question that nobody answered, and why it was not
+// answered is what the tries before the last one were told.
+func TestGivingUpAQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nobody := errors.New("nobody listens")
+		s := &script{says: []any{unreachable(nobody), unreachable(nobody), lost(context.DeadlineExceeded)}}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second/4)
+		defer cancel()
+		_, err := (&Client{via: s}).Availability(ctx, "x")
+		if !errors.Is(err, CodeUnavailable) || errors.Is(err, CodeOutcomeUnknown) ||
+			!errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, nobody) {
+			t.Errorf("after %d tries: %v", len(s.seen), err)
+		}
+	})
+}
+
 func TestGivingUp(t *testing.T) {
 	for _, tt := range []struct {
 		says  []any

@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/dibs-calls/dibs/client"
+	"github.com/dibs-calls/dibs/integration/harness"
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/dibs-calls/dibs/transport/natsapi"
 	"github.com/dibs-calls/dibs/transport/natsapi/natstest"
@@ -35,7 +36,7 @@ type board struct {
 
 func newBoard(t *testing.T) *board {
 	t.Helper()
-	b := &board{T: t, dir: filepath.Join(t.TempDir(), "nats"), address: freeAddress(t), engine: &engine{}}
+	b := &board{T: t, dir: filepath.Join(t.TempDir(), "nats"), address: harness.FreeAddr(t), engine: &engine{}}
 	b.nc = connect(t, b.address, nats.RetryOnFailedConnect(true))
 	b.start()
 	var err error

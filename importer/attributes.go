@@ -25,11 +25,12 @@ func (c *Clients) attributes(cells []string, used ...int) json.RawMessage {
 	return append(a, '}')
 }
 
-// ownAttributes reads the attributes of dibs' own export and writes them anew.
-// JSON can be right and still be more than a database keeps.
-func ownAttributes(s string) (raw json.RawMessage, reason string) {
+// ownAttributes reads the attributes of dibs' own export and writes them anew,
+// together with what was to be an e-mail address, unless that is empty. JSON can be
+// right and still be more than a database keeps.
+func ownAttributes(s, email string) (raw json.RawMessage, reason string) {
 	if s == "" {
-		return json.RawMessage("{}"), ""
+		s = "{}"
 	}
 	d := json.NewDecoder(strings.NewReader(s))
 	d.UseNumber()
@@ -39,6 +40,13 @@ func ownAttributes(s string) (raw json.RawMessage, reason string) {
 	}
 	if !storable(object, 1) {
 		return nil, "attributes contains what cannot be stored: a NUL character, a number out of range, or too deep a nesting"
+	}
+	if email != "" {
+		name := "email"
+		for n := 2; object[name] != nil && object[name] != email; n++ {
+			name = fmt.Sprintf("email (%d)", n)
+		}
+		object[name] = email
 	}
 	return jsonText(object), ""
 }

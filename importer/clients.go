@@ -4,17 +4,15 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/dibs-calls/dibs/phone"
 )
 
 // What a client's fields may hold at most: as much as the HTTP API takes, so
-// that whoever was imported can be edited.
+// that whoever was imported can be edited. Names and e-mail addresses are checked
+// as it does, by package messages.
 const (
-	maxName       = 200      // characters
-	maxEmail      = 254      // bytes (RFC 5321, with its erratum 1690)
 	maxPhone      = 64       // bytes
 	maxNotes      = 16 << 10 // bytes
 	maxAttributes = messages.MaxAttributes
@@ -27,6 +25,9 @@ type ClientRow struct {
 	// Nameless: the file does not say what the client is called, and its
 	// company, address or number stands for a name.
 	Nameless bool
+	// Warning says, to a person, what of the line has not become what it was meant
+	// for; empty: nothing.
+	Warning string
 }
 
 // Changes returns what the row says of a client who is there already. A cell
@@ -89,6 +90,10 @@ func (c *Clients) Next() (ClientRow, error) {
 		return ClientRow{}, err
 	}
 	client, nameless, reason := c.client(c.row.cells)
+	warning := ""
+	if unread := c.unread(client, c.row.cells); unread != "" {
+		warning = fmt.Sprintf("line %d: %q is not an e-mail address, and is kept as an attribute", c.row.line, clip(unread))
+	}
 	if reason == "" {
 		reason = tooLarge(client)
 	}
@@ -98,7 +103,7 @@ func (c *Clients) Next() (ClientRow, error) {
 	if first := c.seen.add(client.Phone, c.row.line); first != 0 {
 		return ClientRow{}, &Duplicate{c.row.line, first, client.Phone}
 	}
-	return ClientRow{c.row.line, client, nameless}, nil
+	return ClientRow{c.row.line, client, nameless, warning}, nil
 }
 
 func (c *Clients) client(cells []string) (client messages.Client, nameless bool, reason string) {
@@ -144,26 +149,38 @@ func (c *Clients) phone(cells []string) (number string, column int, reason strin
 	return "", -1, reason
 }
 
-// email returns the first address; of several in one cell the first. A cell
-// without an @ is no address, and is kept among the attributes.
+// email returns the first address. A cell in which there is none is kept among
+// the attributes.
 func (c *Clients) email(cells []string) (address string, column int) {
 	for _, i := range c.cols.of[fieldEmail] {
-		for part := range strings.FieldsFuncSeq(cells[i], func(r rune) bool { return strings.ContainsRune(" \t\r\n;,", r) }) {
-			if strings.Contains(part, "@") && len(part) <= maxEmail {
-				return part, i
-			}
+		if address := emailIn(cells[i]); address != "" {
+			return address, i
 		}
 	}
 	return "", -1
 }
 
+// unread is what looks like an e-mail address, of a client who has none, and is not.
+func (c *Clients) unread(client messages.Client, cells []string) string {
+	if client.Email != "" {
+		return ""
+	}
+	for _, i := range c.cols.of[fieldEmail] {
+		if strings.Contains(cells[i], "@") {
+			return strings.TrimSpace(cells[i])
+		}
+	}
+	return ""
+}
+
 // ownClient reads a row of dibs' own export: what it says is taken as it is, a
-// number too that nobody could understand when it was first given.
+// number too that nobody could understand when it was first given. But for an e-mail
+// address that is none: there were imports once that took them.
 func (c *Clients) ownClient(cells []string) (client messages.Client, reason string) {
 	client = messages.Client{
 		Name:  c.cols.text(cells, fieldName),
 		Phone: c.cols.text(cells, fieldPhone),
-		Email: c.cols.text(cells, fieldEmail),
+		Email: emailIn(c.cols.raw(cells, fieldEmail)),
 		Notes: c.cols.raw(cells, fieldNotes),
 	}
 	if id := c.cols.text(cells, fieldID); id != "" {
@@ -176,18 +193,16 @@ func (c *Clients) ownClient(cells []string) (client messages.Client, reason stri
 	if number, err := phone.E164(client.Phone, c.region); err == nil {
 		client.Phone = number
 	}
-	client.Attributes, reason = ownAttributes(c.cols.text(cells, fieldAttributes))
+	client.Attributes, reason = ownAttributes(c.cols.text(cells, fieldAttributes), c.unread(client, cells))
 	return client, reason
 }
 
 func tooLarge(c messages.Client) string {
 	switch {
-	case utf8.RuneCountInString(c.Name) > maxName:
-		return fmt.Sprintf("the name has more than %d characters", maxName)
-	case len(c.Email) > maxEmail:
-		return fmt.Sprintf("the e-mail address has more than %d characters", maxEmail)
+	case !messages.NameFits(c.Name):
+		return fmt.Sprintf("the name has more than %d characters", messages.MaxName)
 	case len(c.Phone) > maxPhone:
-		return fmt.Sprintf("the phone number has more than %d characters", maxPhone)
+		return fmt.Sprintf("the phone number has more than %d bytes", maxPhone)
 	case len(c.Notes) > maxNotes:
 		return fmt.Sprintf("the notes have more than %d bytes", maxNotes)
 	case len(c.Attributes) > maxAttributes:

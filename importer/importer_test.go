@@ -129,12 +129,12 @@ func TestExportIsReadAgain(t *testing.T) {
 func TestAttributesThatCannotBeStored(t *testing.T) {
 	for _, attributes := range []string{"[]", "null", "{", "{} {}", `{"a":"\u0000"}`, `{"\u0000":1}`, `{"a":[1e999]}`,
 		`{"a":` + strings.Repeat("1", 200) + `}`, strings.Repeat(`{"a":`, 40) + "1" + strings.Repeat("}", 40)} {
-		if raw, reason := ownAttributes(attributes); reason == "" {
+		if raw, reason := ownAttributes(attributes, ""); reason == "" {
 			t.Errorf("%.40s was taken: %.40s", attributes, raw)
 		}
 	}
 	for _, attributes := range []string{"", "{}", `{"a":{"b":[1.5,null,true,"<x>"]}}`} {
-		if raw, reason := ownAttributes(attributes); reason != "" || !json.Valid(raw) {
+		if raw, reason := ownAttributes(attributes, ""); reason != "" || !json.Valid(raw) {
 			t.Errorf("%s: %s, %s", attributes, raw, reason)
 		}
 	}

@@ -81,10 +81,19 @@ func (u *Users) user(cells []string) (user messages.User, reason string) {
 	}
 	user = messages.User{Email: email, Role: role}
 	user.FirstName, user.LastName = personName(u.cols, cells)
-	if len(user.FirstName)+len(user.LastName) > maxName {
-		return user, fmt.Sprintf("the name has more than %d bytes", maxName)
+	if err := PersonName(user.FirstName, user.LastName); err != nil {
+		return user, err.Error()
 	}
 	return user, ""
+}
+
+// PersonName checks how long a name is, first and last together. The error is a
+// sentence for a person.
+func PersonName(first, last string) error {
+	if !messages.NameFits(first, last) {
+		return fmt.Errorf("the name has more than %d characters", messages.MaxName)
+	}
+	return nil
 }
 
 // Email returns an e-mail address without the space around it. The error is a
@@ -95,7 +104,7 @@ func Email(s string) (string, error) {
 		return "", fmt.Errorf("there is no e-mail address")
 	}
 	a, err := mail.ParseAddress(s)
-	if err != nil || a.Address != s || len(s) > maxEmail {
+	if err != nil || a.Address != s || len(s) > messages.MaxEmail {
 		return "", fmt.Errorf("%q is not an e-mail address", clip(s))
 	}
 	return s, nil

@@ -28,10 +28,10 @@ type published struct {
 // readStream reads the whole event stream, oldest first.
 func readStream(t *testing.T, url string) []published {
 	t.Helper()
-	nc, err := nats.Connect(url)
+	nc, err := nats.Connect(url, nats.Timeout(readyLimit))
 	must(t, err)
 	defer nc.Close()
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(readyLimit))
 	must(t, err)
 	stream, err := js.Stream(t.Context(), natsapi.StreamName)
 	must(t, err)

@@ -43,12 +43,12 @@ var (
 // firstAdmin reads what a first start printed for a person.
 func firstAdmin(t *testing.T, s *harness.Server) (email, secret string) {
 	t.Helper()
-	out := s.Stdout() + s.Stderr()
-	email = firstEmail.FindString(out)
-	m := firstPassword.FindStringSubmatch(out)
-	if email == "" || m == nil {
-		t.Fatalf("the first start printed no administrator:\n%s", out)
-	}
+	var m []string
+	waitFor(t, readyLimit, "the first start to print an administrator", func() bool { // which may still be on its way to us
+		out := s.Stdout() + s.Stderr()
+		email, m = firstEmail.FindString(out), firstPassword.FindStringSubmatch(out)
+		return email != "" && m != nil
+	})
 	return email, m[1]
 }
 
@@ -99,7 +99,7 @@ func TestCommandsBesideTheServer(t *testing.T) {
 	onEachStore(t, func(t *testing.T, d harness.Dibs) {
 		s := d.Serve(t)
 		s.WaitReady(readyLimit)
-		anon := harness.NewClient(t, s.URL, "")
+		anon := harness.NewClient(t, s.URL, "").Patient(storeAway)
 
 		importPeople(t, d, person{"ana@example.org", "Ana", "Alvarez", "user", password})
 		importClients(t, d, 3)
@@ -131,7 +131,7 @@ func TestCommandsBesideTheServer(t *testing.T) {
 		// A call in progress goes on; signing in and starting do not.
 		harness.Must(t, http.StatusOK)(ana.Put(t.Context(), harness.Change{Action: "start_call", ClientID: clients[0].ID.String()}))
 		d.MustRun(t, "users", "disable", "ana@example.org")
-		waitFor(t, 5*time.Second, "the session of a disabled user to end", func() bool {
+		waitFor(t, readyLimit, "the session of a disabled user to end", func() bool {
 			r, err := ana.Do(t.Context(), http.MethodGet, "/api/auth/verify", nil)
 			return err == nil && r.Status == http.StatusUnauthorized
 		})

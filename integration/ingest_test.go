@@ -151,12 +151,12 @@ type bus struct{ jetstream.JetStream }
 
 func connectNATS(t testing.TB, url string) bus {
 	t.Helper()
-	nc, err := nats.Connect(url)
+	nc, err := nats.Connect(url, nats.Timeout(readyLimit))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(512))
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(readyLimit), jetstream.WithPublishAsyncMaxPending(512))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,6 +271,10 @@ func TestReportsTakeEffectOnce(t *testing.T) {
 	t.Logf("%d calls in %s", calls, time.Since(begin).Round(time.Millisecond))
 	for _, n := range nodes {
 		n.WaitReady(readyLimit)
+	}
+	// What a node that stops cannot publish any more its successor does.
+	waitFor(t, ingestLimit, "the outbox to be empty", func() bool { return rowsIn(t, db, "outbox") == 0 })
+	for _, n := range nodes {
 		if code, _ := n.Terminate(readyLimit); code != 0 {
 			t.Errorf("a node ended with %d", code)
 		}
@@ -340,6 +344,14 @@ func (s *switchboard) check(t *testing.T, db *sql.DB, published map[messages.Eve
 		t.Errorf("%d calls, want %d", got, len(s.calls)-refused-lateStarts)
 	}
 	t.Logf("%d calls, of %d the end came first, %d were refused", len(s.calls), lateStarts, refused)
+}
+
+func rowsIn(t *testing.T, db *sql.DB, table string) (n int) {
+	t.Helper()
+	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 func idsIn(t *testing.T, db *sql.DB, query string) map[uuid.UUID]bool {

@@ -124,6 +124,8 @@ func TestForgedLastEventID(t *testing.T) {
 	s := d.Serve(t)
 	s.WaitReady(readyLimit)
 	team, key := connect(s), serviceKey(t, d)
+	// Until then everybody is sent a snapshot anew when the server hears of events.
+	waitFor(t, time.Minute, "the server to hear of events", func() bool { return metric(t, s, "dibs_live_stale") == 0 })
 	first := openStream(t, s.Addr, key, "")
 	genuine := first.until("snapshot").id
 	epoch, _, _ := strings.Cut(genuine, ":")
@@ -238,6 +240,11 @@ func TestNamesWithoutEnd(t *testing.T) {
 	}
 	if p, code := d.Run(t, "users", "import", csvFile(t, [][]string{{"email", "first_name", "last_name"}, {"long@example.com", long, ""}})); code == 0 {
 		t.Errorf("somebody with such a name was imported: %s", p.Stdout())
+	}
+	for _, flag := range []string{"--first-name", "--last-name"} {
+		if p, code := d.Run(t, "users", "add", "long@example.com", "--no-password", flag, long); code == 0 {
+			t.Errorf("somebody with such a %s was added: %s", flag[2:], p.Stdout())
+		}
 	}
 	clients := team.AllClients(t)
 	if len(clients) != 1 || len(clients[0].Name) > 100 || len(clients[0].Phone) > 20 {

@@ -101,7 +101,7 @@ func backUpUnderLoad(t *testing.T, d harness.Dibs, backUp func(harness.Dibs, str
 	s = d.ServeAt(t, s.Addr)
 	s.WaitReady(readyLimit)
 	stored := claimsIn(t, openStore(t, d.Store))
-	waitFor(t, readyLimit, "the read model", func() bool { return len(team.Statuses(t, true)) == len(stored) })
+	waitFor(t, readyLimit, "the read model", func() bool { return sameCalls(team.Statuses(t, true), stored) })
 	checkOverHTTP(t, team, stored)
 	if r, err := ana.Do(t.Context(), http.MethodGet, "/api/auth/verify", nil); err != nil || r.Status != http.StatusUnauthorized {
 		t.Errorf("a session from before: %v, %s", err, r.Raw)

@@ -93,7 +93,8 @@ func busyServer(t *testing.T) string {
 	var scrape string
 	waitFor(t, readyLimit, "its event to be published", func() bool {
 		scrape = scrapeOf(t, s)
-		return strings.Contains(scrape, "dibs_events_published_total{")
+		return strings.Contains(scrape, "dibs_events_published_total{") &&
+			strings.Contains(scrape, "dibs_rpc_request_duration_seconds_count{") // counted behind the answer
 	})
 	return scrape
 }

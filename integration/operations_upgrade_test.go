@@ -95,8 +95,8 @@ func TestRollingUpgrade(t *testing.T) {
 	t.Logf("%d requests, %d of them retried, the slowest %v", u.requests.Load(), u.retried.Load(), time.Duration(u.slowest.Load()).Round(time.Millisecond))
 	team.Client = harness.NewClient(t, u.servers[0].URL, u.key)
 	db := openStore(t, first.Store)
-	onCall := len(claimsIn(t, db))
-	waitFor(t, readyLimit, "the last news of other nodes", func() bool { return len(team.Statuses(t, true)) == onCall })
+	onCall := claimsIn(t, db)
+	waitFor(t, readyLimit, "the last news of other nodes", func() bool { return sameCalls(team.Statuses(t, true), onCall) })
 	checkAfterRestart(t, db, team, book, all)
 }
 

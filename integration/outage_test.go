@@ -72,10 +72,10 @@ func (k *killer) agrees() {
 // limitStream changes the event stream as an operator does.
 func limitStream(t *testing.T, url string, discard jetstream.DiscardPolicy, events int64) {
 	t.Helper()
-	nc, err := nats.Connect(url)
+	nc, err := nats.Connect(url, nats.Timeout(readyLimit))
 	must(t, err)
 	defer nc.Close()
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(readyLimit))
 	must(t, err)
 	var stream jetstream.Stream
 	waitFor(t, readyLimit, "the event stream", func() bool {

@@ -103,7 +103,7 @@ func copyForDashboards(t *testing.T, url string) {
 	t.Helper()
 	stream, err := os.ReadFile(filepath.Join("..", "docs", "nats-permissions", "dashboards-stream.json"))
 	must(t, err)
-	nc, err := nats.Connect(url, nats.UserInfo("keeper", "ops-secret"), nats.CustomInboxPrefix("_INBOX_keeper"))
+	nc, err := nats.Connect(url, nats.Timeout(readyLimit), nats.UserInfo("keeper", "ops-secret"), nats.CustomInboxPrefix("_INBOX_keeper"))
 	must(t, err)
 	defer nc.Close()
 	answer, err := nc.Request("$JS.API.STREAM.CREATE.DIBS_EVENTS", stream, readyLimit)
@@ -122,7 +122,7 @@ type visitor struct {
 func (p *permitted) as(t *testing.T, inbox string, how nats.Option) *visitor {
 	t.Helper()
 	v := &visitor{T: t, denied: make(chan error, 64)}
-	nc, err := nats.Connect(p.url, how, nats.CustomInboxPrefix(inbox),
+	nc, err := nats.Connect(p.url, how, nats.Timeout(readyLimit), nats.CustomInboxPrefix(inbox),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { v.denied <- err }))
 	if err != nil {
 		t.Fatal(err)
@@ -168,7 +168,7 @@ func (v *visitor) mayNotSubscribe(subjects ...string) {
 // behind what it says about it.
 func (v *visitor) try(subject string, err error, want bool) {
 	v.Helper()
-	if err = errors.Join(err, v.nc.FlushTimeout(10*time.Second)); err != nil {
+	if err = errors.Join(err, v.nc.FlushTimeout(readyLimit)); err != nil {
 		v.Fatalf("%s: %v", subject, err)
 	}
 	if want {
@@ -184,13 +184,13 @@ func (v *visitor) try(subject string, err error, want bool) {
 		if !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), `"`+subject+`"`) {
 			v.Errorf("%s: %v", subject, err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(readyLimit):
 		v.Errorf("%s is allowed", subject)
 	}
 }
 
-// oneCall starts and ends a call.
-func (p *permitted) oneCall(t *testing.T, v *visitor, client1 messages.ClientID, opts ...client.Option) {
+// oneCall starts and ends a call, and returns its id.
+func (p *permitted) oneCall(t *testing.T, v *visitor, client1 messages.ClientID, opts ...client.Option) string {
 	t.Helper()
 	dibs, err := client.OverNATS(v.nc, opts...)
 	if err != nil {
@@ -209,6 +209,7 @@ func (p *permitted) oneCall(t *testing.T, v *visitor, client1 messages.ClientID,
 	if err := dibs.End(t.Context(), call, client.Outcome{Disposition: "sale"}); err != nil {
 		t.Error(err)
 	}
+	return call.ID
 }
 
 func (p *permitted) dialer(t *testing.T) {
@@ -286,7 +287,7 @@ func (p *permitted) named(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
 	defer cancel()
 	if _, err := dibs.Start(ctx, p.user.String(), p.clients[1].String()); !errors.Is(err, client.CodeForbidden) {
 		t.Errorf("under another name: %v", err)
@@ -304,7 +305,7 @@ func (p *permitted) telephony(t *testing.T) {
 func (p *permitted) operator(t *testing.T) {
 	v := p.as(t, "_INBOX_operator", nats.UserInfo("operator", "ops-secret"))
 	for _, verb := range []string{"PING", "INFO", "STATS"} {
-		msg, err := v.nc.Request("$SRV."+verb+".dibs", nil, 10*time.Second)
+		msg, err := v.nc.Request("$SRV."+verb+".dibs", nil, readyLimit)
 		if err != nil || !strings.Contains(string(msg.Data), `"name":"dibs"`) || msg.Header.Get(micro.ErrorHeader) != "" {
 			t.Errorf("%s: %v", verb, err)
 		}
@@ -315,12 +316,12 @@ func (p *permitted) operator(t *testing.T) {
 	board := p.as(t, "_INBOX_dashboard", nats.UserInfo("dashboard", "look-secret"))
 	seen, err := board.nc.SubscribeSync("dibs.events.>")
 	must(t, err)
-	must(t, board.nc.FlushTimeout(10*time.Second))
+	must(t, board.nc.FlushTimeout(readyLimit))
 	for _, verb := range []string{"PING", "INFO", "STATS"} {
 		must(t, v.nc.PublishRequest("$SRV."+verb+".dibs", "dibs.events.call.started.q.q", nil))
 	}
 	for _, verb := range []string{"PING", "INFO", "STATS"} { // each is answered behind the one before
-		_, err := v.nc.Request("$SRV."+verb+".dibs", nil, 10*time.Second)
+		_, err := v.nc.Request("$SRV."+verb+".dibs", nil, readyLimit)
 		must(t, err)
 	}
 	p.oneCall(t, p.as(t, "_INBOX_dialer", nats.UserInfo("dialer", "dial-secret")), p.clients[0])
@@ -337,7 +338,7 @@ func (p *permitted) strangers(t *testing.T) {
 	for what, how := range map[string]nats.Option{
 		"nobody": nats.Name("nobody"), "wrong password": nats.UserInfo("dialer", "guess"), "no such user": nats.UserInfo("dibs", "dial-secret"),
 	} {
-		if nc, err := nats.Connect(p.url, how); !errors.Is(err, nats.ErrAuthorization) {
+		if nc, err := nats.Connect(p.url, how, nats.Timeout(readyLimit)); !errors.Is(err, nats.ErrAuthorization) {
 			t.Errorf("%s: %v", what, err)
 			if err == nil {
 				nc.Close()

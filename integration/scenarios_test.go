@@ -20,7 +20,7 @@ func TestSpecScenarios(t *testing.T) {
 		s := d.Serve(t)
 		s.WaitReady(readyLimit)
 
-		anon := harness.NewClient(t, s.URL, "")
+		anon := harness.NewClient(t, s.URL, "").Patient(storeAway)
 		userA := anon.Login(t, "ana@example.org", password)
 		userB := anon.Login(t, "ben@example.org", password)
 		clients := userA.AllClients(t)

@@ -15,7 +15,10 @@ import (
 
 const (
 	password   = "correct horse battery staple"
-	readyLimit = 20 * time.Second // generous: how fast it must be is TestReadyWithManyCalls's business
+	readyLimit = time.Minute // generous: how fast it must be is TestReadyWithManyCalls's business
+	// storeAway is how long the disk under a store may stand still before a test fails
+	// for it.
+	storeAway = 20 * time.Second
 )
 
 // person is a line of a people file. Without a password they cannot sign in,
@@ -95,7 +98,7 @@ func newDialer(t testing.TB, d harness.Dibs, users, clients int) func(*harness.S
 	key := serviceKey(t, d)
 	return func(s *harness.Server) *dialer {
 		t.Helper()
-		out := &dialer{Client: harness.NewClient(t, s.URL, key)}
+		out := &dialer{Client: harness.NewClient(t, s.URL, key).Patient(storeAway)}
 		for _, u := range out.Statuses(t, false) {
 			if strings.HasPrefix(u.Email, "agent") {
 				out.users = append(out.users, u.ID)

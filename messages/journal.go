@@ -24,7 +24,10 @@ const (
 // leaves nothing behind except the record of its Key.
 type Write struct {
 	Kind WriteKind
-	User UserID
+	// Adopts says that Report, of a start, is to be about Call, which somebody
+	// claimed and which the report does not mean by its id.
+	Adopts bool
+	User   UserID
 	// Client is of the call: the journal keeps a client's writes in order. A release
 	// may leave it zero; it is then written with more care, and alone.
 	Client ClientID
@@ -65,16 +68,24 @@ type Write struct {
 	//     as over, or that has ended (OutcomeCallOver). If it is refused, the
 	//     refusal is in its outcome as an event.
 	//   - A release may leave its Token zero: then the call is whichever the report
-	//     means ([Report.Means]). If there is no such claim, no report will ever
-	//     begin that call.
+	//     means ([Report.Means]), or has named before (see below). If there is no such
+	//     claim, no report will ever begin that call.
 	//   - A release with ReasonSuperseded happens only if the call was reported
 	//     by the same source to have begun earlier, and the one that Report is
 	//     about was neither reported nor has ended (else OutcomeNotSuperseded); it
 	//     records nothing: a claim or a note with the same Report follows.
 	//   - A note with a Refusal publishes it, unless that call has been reported
 	//     or has ended (OutcomeCallOver).
+	//   - A note or a renewal may adopt a call, see Adopts. Then the reference is a
+	//     name of that call from now on, unless it is known for something else
+	//     (OutcomeCallOver), or the call began by a report itself
+	//     (OutcomeNotSuperseded), or is not in progress (OutcomeCallGone). If the
+	//     source has reported before that the call by this name is over, and can have
+	//     meant this one, the outcome is OutcomeFoundOver: a release that adopts the
+	//     call, with the same Report, ends it.
 	//
-	// OutcomeNoUser, OutcomeNoClient and OutcomeUserHeld record nothing.
+	// OutcomeNoUser, OutcomeNoClient, OutcomeUserHeld, OutcomeNotSuperseded,
+	// OutcomeCallGone and OutcomeFoundOver record nothing.
 	Report *Report
 }
 
@@ -108,8 +119,14 @@ const (
 	// OutcomeKeyReused: the Key was recorded before with another digest.
 	OutcomeKeyReused
 	// OutcomeNotSuperseded: a release with ReasonSuperseded of a call that is
-	// not known to be over.
+	// not known to be over; or a write that adopts a call which began by a
+	// report. Call is the one in the way.
 	OutcomeNotSuperseded
+	// OutcomeCallGone: a write that adopts a call which its user is not on.
+	OutcomeCallGone
+	// OutcomeFoundOver: a note or renewal that adopts a call which is over,
+	// by what the source reported before.
+	OutcomeFoundOver
 	// OutcomeNotApplied: the transaction did not happen, and it is certain
 	// that it did not. The journal says so to each write of a batch that failed. A
 	// store returns it only for a report, when another write of the batch is
@@ -168,7 +185,7 @@ func AnswerOf(w Write, o Outcome) Answer {
 		return *o.Replay
 	case OutcomeKeyReused:
 		return Answer{Code: CodeKeyReused}
-	case OutcomeNotApplied:
+	case OutcomeNotApplied, OutcomeCallGone, OutcomeFoundOver: // of the last two the user actor makes more
 		return Answer{Code: CodeUnavailable}
 	case OutcomeRefused:
 		return Answer{Code: CodeBadRequest}
@@ -191,6 +208,9 @@ func answerOfDone(w Write, o Outcome) Answer {
 	}
 	if w.Refusal != nil {
 		return *w.Refusal
+	}
+	if w.Adopts {
+		return Answer{Call: o.call()}
 	}
 	return Answer{Log: o.Log}
 }

@@ -110,8 +110,40 @@ type ClientPatch struct {
 // is spelled.
 type ClientQuery struct {
 	Search string
-	Page   int // from 1
-	Limit  int // rows a page, 1 to 1000
+	Page   int  // from 1
+	Limit  int  // rows a page, 1 to 1000
+	Room   Room // nil: as much as it takes
+}
+
+// Room is asked before rows of that many bytes are held in memory, one by one, by
+// whoever reads a page of them. An error ends the reading, and is what it comes to. It
+// does not wait, and does not ask the store.
+type Room func(bytes int) error
+
+// rowBytes is what a row takes beside its texts.
+const rowBytes = 256
+
+// For asks for room for a client.
+func (r Room) For(c *Client) error {
+	if r == nil {
+		return nil
+	}
+	return r(rowBytes + len(c.Name) + len(c.Phone) + len(c.Email) + len(c.Notes) + len(c.Attributes))
+}
+
+// ForLog asks for room for a log.
+func (r Room) ForLog(l *CallLog) error {
+	if r == nil {
+		return nil
+	}
+	n := 2*rowBytes + len(l.Notes)
+	if l.User != nil {
+		n += len(l.User.FirstName) + len(l.User.LastName) + len(l.User.Email)
+	}
+	if l.Client != nil {
+		n += len(l.Client.Name) + len(l.Client.Phone) + len(l.Client.Email)
+	}
+	return r(n)
 }
 
 // CallLog is what a user wrote down about a call.
@@ -139,8 +171,9 @@ type LogQuery struct {
 	ClientID ClientID
 	UserID   UserID
 	Status   string
-	Page     int // from 1
-	Limit    int // rows a page, 1 to 1000
+	Page     int  // from 1
+	Limit    int  // rows a page, 1 to 1000
+	Room     Room // nil: as much as it takes
 }
 
 // APIKey is a service's key as it is kept: never the key itself.

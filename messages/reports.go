@@ -18,7 +18,8 @@ type Report struct {
 	ID      string // of the event, unique for its source; not empty
 	CallRef string // how the source names the call; not empty
 	// OccurredAt is when it happened, by the source's clock. It is compared
-	// with other times of the same source and with nothing else.
+	// with other times of the same source, and with one thing else: see
+	// [Report.Since].
 	OccurredAt time.Time
 }
 
@@ -27,6 +28,24 @@ func (r Report) EventKey() uuid.UUID { return digest("event", r.Source, r.ID) }
 
 // SourceKey names the source in the store.
 func (r Report) SourceKey() uuid.UUID { return digest("source", r.Source, "") }
+
+// OverKey stands for the source in the record of a call that was reported to be over
+// before anybody had heard of it.
+func (r Report) OverKey() uuid.UUID { return digest("over", r.Source, "") }
+
+// NameKey stands, in the record of the calls that were reported, for what the source
+// calls a call that somebody claimed.
+func (r Report) NameKey(call CallID) CallID { return CallID{digest("name", r.Source, call.String())} }
+
+// clockSlack is how much earlier than a call something that belongs to it may seem to
+// have happened: sources give whole seconds, and clocks that are kept in step differ
+// by less than another one.
+const clockSlack = 2 * time.Second
+
+// Since reports whether it happened after the call had begun, as far as the clock of
+// the source can be believed. Nothing else tells what belongs to a call that somebody
+// claimed from what belongs to an earlier one between the same two; in doubt it says no.
+func (r Report) Since(call Call) bool { return !r.OccurredAt.Before(call.StartedAt.Add(-clockSlack)) }
 
 func digest(kind, a, b string) uuid.UUID {
 	sum := sha256.Sum256([]byte(kind + "\x00" + a + "\x00" + b))
@@ -69,6 +88,10 @@ func (r Report) Means(call CallID) bool {
 //
 //   - For the call that the user is on it renews the lease, if Lease says so.
 //   - For one that is over, or was reported before, it does nothing.
+//   - If the user is on a call with the same client that no report began, it is that
+//     call which the report is about: somebody claimed it before they dialled. Nothing
+//     begins. The reference is another name of the call from then on, by which the
+//     source renews and ends it, and a later start of the source supersedes it.
 //   - If the user is on another call that the same source reported to have
 //     begun earlier, that one has ended without our having heard: it ends with
 //     ReasonSuperseded, and the new one begins. A report of a call that is over,
@@ -87,7 +110,9 @@ type ReportStarted struct {
 }
 
 // ReportEnded says that Call, which User was on, is over. If it never began
-// here, it never will. The call of somebody else does not end by it.
+// here, it never will. The call of somebody else does not end by it; one that User
+// claimed, and the source has reported by this name, does if this happened after it
+// had begun ([Report.Since]) and is said of the last name that the source gave it.
 type ReportEnded struct {
 	User        UserID
 	Client      ClientID // zero: not known

@@ -111,7 +111,8 @@ type Tokens interface {
 // Clients reads and writes clients. Errors carry codes: CodeClientNotFound,
 // CodeClientBeingCalled (a delete), CodeUnavailable.
 type Clients interface {
-	// ListClients returns a page, by name and id, and how many match in all.
+	// ListClients returns a page, by name and id, and how many match in all. An error
+	// of q.Room can be found in what it returns.
 	ListClients(ctx context.Context, q messages.ClientQuery) ([]messages.Client, int, error)
 	// ClientByID returns one client.
 	ClientByID(ctx context.Context, id messages.ClientID) (messages.Client, error)
@@ -144,7 +145,8 @@ type Clients interface {
 // Logs reads call logs; they are written through the Journal.
 type Logs interface {
 	// ListLogs returns a page, newest first, each with its user and client
-	// (nil where deleted), and how many match in all.
+	// (nil where deleted), and how many match in all. An error of q.Room can be found
+	// in what it returns.
 	ListLogs(ctx context.Context, q messages.LogQuery) ([]messages.CallLog, int, error)
 }
 

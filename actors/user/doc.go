@@ -59,8 +59,12 @@
 // alone knows whether the event took effect before, and which calls are over. A
 // reported start that finds another call in the way asks the store to end that
 // one as superseded, and begins anew when it did; an end of a call that is not
-// known here is a release that names no token. No outcome is final for a report
-// that the store has not recorded: it may be made again.
+// known here is a release that names no token. If the call in the way is with the same
+// client, the store is first asked to adopt it: it was claimed by somebody who dialled
+// then, and is the one that is reported, by another name. An end of a call that is not
+// known here may be the end of that one; so it goes through ending if the user is on a
+// call. No outcome is final for a report that the store has not recorded: it may be made
+// again.
 //
 // # Failure
 //

@@ -107,7 +107,7 @@ func (p *player) key() *messages.Key {
 }
 
 func (p *player) report() messages.Report {
-	r := messages.Report{Source: "pbx", ID: p.str("report", "e1"), CallRef: "ref", OccurredAt: p.now}
+	r := messages.Report{Source: "pbx", ID: p.str("report", "e1"), CallRef: "ref", OccurredAt: p.now.Add(-p.duration("ago"))}
 	if claimed := p.call("claimed"); !claimed.IsZero() {
 		r.CallRef = claimed.String()
 	}
@@ -217,7 +217,8 @@ var outcomes = map[string]messages.OutcomeKind{
 	"no-user": messages.OutcomeNoUser, "no-client": messages.OutcomeNoClient, "call-over": messages.OutcomeCallOver,
 	"not-expired": messages.OutcomeNotExpired, "replayed": messages.OutcomeReplayed, "key-reused": messages.OutcomeKeyReused,
 	"not-superseded": messages.OutcomeNotSuperseded,
-	"not-applied":    messages.OutcomeNotApplied, "unknown": messages.OutcomeUnknown,
+	"call-gone":      messages.OutcomeCallGone, "found-over": messages.OutcomeFoundOver,
+	"not-applied": messages.OutcomeNotApplied, "unknown": messages.OutcomeUnknown,
 }
 
 // outcome answers the last write as a store would.
@@ -233,6 +234,9 @@ func (p *player) outcome() messages.Outcome {
 		o.Call = messages.Call{
 			ID: w.Call, ClientID: w.Client, UserID: w.User, StartedAt: p.now,
 			LeaseExpiresAt: p.now.Add(w.Lease + w.Slack), Token: max(w.Token, int64(p.int("token"))),
+		}
+		if c := p.claim(); c != nil { // by another name
+			o.Call = c.Call
 		}
 		o.Holder, o.Log = messages.Caller{ID: w.User, Name: "Ana"}, w.Log
 	case messages.OutcomeClientHeld:

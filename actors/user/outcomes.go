@@ -42,21 +42,30 @@ func (t *turn) claimed(o messages.Outcome) {
 // ended handles what became of a release.
 func (t *turn) ended(o messages.Outcome) {
 	w := *t.work.write
-	switch o.Kind {
-	case messages.OutcomeUnknown:
+	byName := w.Token == 0 || w.Adopts // of a call that the report does not know by its id
+	switch {
+	case o.Kind == messages.OutcomeUnknown:
 		t.becomeDoubtful()
 		return
-	case messages.OutcomeDone, messages.OutcomeCallOver:
+	case o.Kind == messages.OutcomeCallGone:
+		t.notAdopted(Ending, o)
+		return
+	case o.Kind == messages.OutcomeCallOver && byName: // of another call
+		t.becomeOnCall(Ending, t.held)
+	case o.Kind == messages.OutcomeDone && byName:
+		t.becomeIdle(Ending)
+		t.toClient(o.Call.ClientID, messages.Released{Client: o.Call.ClientID, Call: o.Call.ID})
+	case o.Kind == messages.OutcomeDone, o.Kind == messages.OutcomeCallOver:
 		t.becomeIdle(Ending)
 		t.toClient(w.Client, messages.Released{Client: w.Client, Call: w.Call})
-	case messages.OutcomeNotExpired:
+	case o.Kind == messages.OutcomeNotExpired:
 		h := *t.held
 		h.Call = o.Call
 		t.becomeOnCall(Ending, &h)
 	default:
 		t.becomeOnCall(Ending, t.held)
 	}
-	if _, ok := t.work.command.Do.(messages.ReportStarted); ok {
+	if w.Reason == messages.ReasonSuperseded {
 		t.superseded(o)
 		return
 	}
@@ -66,10 +75,17 @@ func (t *turn) ended(o messages.Outcome) {
 // renewed handles what became of a renewal.
 func (t *turn) renewed(o messages.Outcome) {
 	w := *t.work.write
+	if w.Adopts && o.Kind == messages.OutcomeCallOver { // the call that is reported: this one goes on
+		t.notAdopted(Renewing, o)
+		return
+	}
 	answer := messages.AnswerOf(w, o)
 	switch o.Kind {
 	case messages.OutcomeUnknown:
 		t.becomeDoubtful()
+		return
+	case messages.OutcomeCallGone, messages.OutcomeFoundOver, messages.OutcomeNotSuperseded:
+		t.notAdopted(Renewing, o)
 		return
 	case messages.OutcomeDone:
 		t.becomeOnCall(Renewing, &held{
@@ -93,6 +109,11 @@ func (t *turn) noted(o messages.Outcome) {
 		return
 	}
 	w := *t.work.write
+	switch o.Kind {
+	case messages.OutcomeCallGone, messages.OutcomeFoundOver, messages.OutcomeNotSuperseded:
+		t.notAdopted(Noting, o)
+		return
+	}
 	if w.Kind == messages.WriteRelease && o.Kind == messages.OutcomeDone {
 		t.toClient(o.Call.ClientID, messages.Released{Client: o.Call.ClientID, Call: o.Call.ID})
 	}

@@ -20,13 +20,59 @@ func (t *turn) reportStarted(c Command, do messages.ReportStarted) {
 			Kind: messages.WriteRenew, User: t.User, Client: t.held.ClientID, Call: t.held.ID, Token: t.held.Token,
 			Lease: do.Lease, Slack: do.Lease / 4, Report: &do.Report,
 		})
+	case t.held.ClientID == do.Client:
+		t.adopt(c, do)
 	default:
-		// The store knows who reported the call in the way, and whether earlier;
-		// and whether the one reported now is old news.
-		w := t.releaseOf(messages.ReasonSuperseded)
-		w.Report = &do.Report
-		t.becomeEnding(c, w)
+		t.supersede(c, do)
 	}
+}
+
+// adopt has the call that the user is on taken for the one that is reported. Whether it
+// is, the store knows: it may have begun by a report of its own.
+func (t *turn) adopt(c Command, do messages.ReportStarted) {
+	w := messages.Write{
+		Kind: messages.WriteNote, User: t.User, Client: t.held.ClientID, Call: t.held.ID, Token: t.held.Token, Report: &do.Report, Adopts: true,
+	}
+	// The lease is not shortened by what may have been reported of an earlier call.
+	if do.Lease == 0 || !do.Report.Since(t.held.Call) {
+		t.becomeNoting(c, w)
+		return
+	}
+	w.Kind, w.Lease, w.Slack = messages.WriteRenew, do.Lease, do.Lease/4
+	t.becomeRenewing(c, w)
+}
+
+// notAdopted goes on with the report of a start whose call is not the one in progress,
+// or none that goes on.
+func (t *turn) notAdopted(from Phase, o messages.Outcome) {
+	w := *t.work.write
+	do, _ := t.work.command.Do.(messages.ReportStarted)
+	switch o.Kind {
+	case messages.OutcomeCallGone:
+		t.becomeIdle(from)
+		t.toClient(w.Client, messages.Released{Client: w.Client, Call: w.Call})
+		t.again()
+	case messages.OutcomeFoundOver: // by an end that came before the start
+		t.becomeOnCall(from, t.held)
+		w := t.releaseOf(messages.ReasonCompleted)
+		w.Report, w.Adopts = &do.Report, true
+		t.becomeEnding(t.finish(), w)
+	case messages.OutcomeNotSuperseded:
+		t.becomeOnCall(from, t.held)
+		t.supersede(t.finish(), do)
+	default:
+		t.becomeOnCall(from, t.held)
+		t.settle(messages.AnswerOf(w, o))
+	}
+}
+
+// supersede asks the store whether the call in the way is over by the report of another
+// one: it knows who reported it, and whether earlier; and whether the one reported now
+// is old news.
+func (t *turn) supersede(c Command, do messages.ReportStarted) {
+	w := t.releaseOf(messages.ReasonSuperseded)
+	w.Report = &do.Report
+	t.becomeEnding(c, w)
 }
 
 // isOn reports whether the user is on the call that is reported: under the id that
@@ -45,16 +91,21 @@ func (t *turn) superseded(o messages.Outcome) {
 	w := *t.work.write
 	switch o.Kind {
 	case messages.OutcomeDone, messages.OutcomeCallOver:
-		t.putBack(t.finish())
-		if !t.Shared {
-			t.answerQuestions()
-		}
-		t.next()
+		t.again()
 	case messages.OutcomeNotSuperseded:
 		t.refuseReport(t.finish(), messages.AnswerOf(w, o))
 	default:
 		t.settle(messages.AnswerOf(w, o))
 	}
+}
+
+// again begins the command under way anew. The machine must be resting.
+func (t *turn) again() {
+	t.putBack(t.finish())
+	if !t.Shared {
+		t.answerQuestions()
+	}
+	t.next()
 }
 
 // refuseReport has the refusal of a reported start published.
@@ -69,7 +120,8 @@ func (t *turn) noteOf(do messages.ReportStarted) messages.Write {
 }
 
 // reportEnded ends the call. One that is not known here is ended as well: it may
-// be one that has not begun yet, or that another process has begun since.
+// be one that has not begun yet, or that another process has begun since; or the one
+// in progress, by another name.
 func (t *turn) reportEnded(c Command, do messages.ReportEnded) {
 	if t.isOn(do.Call, do.Report) {
 		w := t.releaseOf(messages.ReasonCompleted)
@@ -77,10 +129,16 @@ func (t *turn) reportEnded(c Command, do messages.ReportEnded) {
 		t.becomeEnding(c, w)
 		return
 	}
-	t.becomeNoting(c, messages.Write{
+	w := messages.Write{
 		Kind: messages.WriteRelease, User: t.User, Client: do.Client, Call: do.Call,
 		Reason: messages.ReasonCompleted, Disposition: do.Disposition, Report: &do.Report,
-	})
+	}
+	if t.held == nil || !do.Client.IsZero() && do.Client != t.held.ClientID {
+		t.becomeNoting(c, w)
+		return
+	}
+	w.Client = t.held.ClientID
+	t.becomeEnding(c, w)
 }
 
 // putBack makes a command the first of those that wait.

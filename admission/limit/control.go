@@ -43,6 +43,7 @@ type Window struct {
 	Busy     float64       // how many commands were in flight, on average
 	Rate     float64       // how many were finished a second
 	Refused  int           // starts that found no room
+	Waited   time.Duration // for a processor, whatever was to run, on average
 }
 
 // Control finds how many commands may be in flight. It is a value: [Control.Step]
@@ -52,6 +53,7 @@ type Control struct {
 	base        time.Duration // how long it takes with few in flight, as far as known
 	late        int           // windows in a row that took too long
 	mark        mark
+	crowd       crowd
 }
 
 // mark is what was seen before the limit was lowered, in one step or many.
@@ -69,7 +71,7 @@ func New(most int) Control {
 }
 
 // Limit is how many commands may be in flight.
-func (c Control) Limit() int { return int(c.limit) }
+func (c Control) Limit() int { return int(c.crowd.within(c.limit)) }
 
 // Target is how long starts and ends may take on average.
 func (c Control) Target() time.Duration { return max(GoodTime, stretch*c.base) }
@@ -77,6 +79,14 @@ func (c Control) Target() time.Duration { return max(GoodTime, stretch*c.base) }
 // Step is the control after w. It reports whether the limit was lowered: how long
 // those take that were admitted before says nothing about the new one.
 func (c Control) Step(w Window) (next Control, lowered bool) {
+	before := c.Limit()
+	c, lowered = c.paced(w)
+	c.crowd = c.crowd.step(w, c.limit)
+	return c, lowered || c.Limit() < before
+}
+
+// paced is the control after what w says of how long commands take.
+func (c Control) paced(w Window) (next Control, lowered bool) {
 	if w.Finished < Enough {
 		if w.Refused == 0 { // nobody needs it: what was seen before says nothing any more
 			c.late, c.mark = 0, mark{}

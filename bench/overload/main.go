@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/dibs-calls/dibs/bench/proc"
 	"github.com/dibs-calls/dibs/fleet"
 	"github.com/dibs-calls/dibs/persistence/pgtest"
 )
@@ -34,6 +35,7 @@ type options struct {
 	crowd    int
 	more     bool
 	limit    int
+	apart    bool
 	rounds   int
 	most     float64
 }
@@ -50,6 +52,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the median counts")
 	flag.Float64Var(&o.most, "most", 3, "fail if admitted starts have more than so many times their unloaded p99 at twice the capacity")
 	flag.IntVar(&o.limit, "limit", 0, "--admission-limit of dibs; 4096 is next to none")
+	flag.BoolVar(&o.apart, "apart", true, "half of the processors for dibs and its store, the others for who asks")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -88,6 +91,16 @@ func measureAll(ctx context.Context, o options) (err error) {
 }
 
 func measureStore(ctx context.Context, o options, bin, dir, name string) (_ *report, err error) {
+	cpus := proc.Apart{}
+	if o.apart {
+		if cpus, err = proc.Divide(); err != nil {
+			return nil, err
+		}
+		fmt.Fprintln(os.Stderr, name, cpus)
+		if err := cpus.ToMeasured(); err != nil {
+			return nil, err
+		}
+	}
 	url := ""
 	if name == "postgres" {
 		pg, err := pgtest.New(pgtest.Options{Durable: true})
@@ -103,6 +116,11 @@ func measureStore(ctx context.Context, o options, bin, dir, name string) (_ *rep
 	defer func() { err = errors.Join(err, d.stop()) }()
 	if err != nil {
 		return nil, err
+	}
+	if o.apart {
+		if err := cpus.ToAsking(); err != nil {
+			return nil, err
+		}
 	}
 	network, err := fleet.NewHTTP(d.url, d.key, 20*time.Second)
 	if err != nil {

@@ -245,19 +245,27 @@ func mallocs(url, token string) float64 {
 	return 0
 }
 
-// takeProfile keeps a CPU profile of the shell for the time that counts.
+// takeProfile keeps profiles of the shell for the time that counts: what took the
+// processors, and what was allocated.
 func (l *lab) takeProfile(s *shell, load load, width int) {
 	seconds := max(1, int(l.duration.Seconds()))
-	text, err := get(fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", s.pprof, seconds), "")
-	if err == nil {
-		err = os.MkdirAll(l.profile, 0o755)
+	name := filepath.Join(l.profile, fmt.Sprintf("%s-%s-%d", s.name, load.name, width))
+	var both sync.WaitGroup
+	for ending, path := range map[string]string{".cpu": "profile", ".allocs": "allocs"} {
+		both.Go(func() {
+			text, err := get(fmt.Sprintf("%s/debug/pprof/%s?seconds=%d", s.pprof, path, seconds), "")
+			if err == nil {
+				err = os.MkdirAll(l.profile, 0o755)
+			}
+			if err == nil {
+				err = os.WriteFile(name+ending, text, 0o600)
+			}
+			if err != nil {
+				fmt.Fprintln(os.Stderr, "no profile:", err)
+			}
+		})
 	}
-	if err == nil {
-		err = os.WriteFile(filepath.Join(l.profile, fmt.Sprintf("%s-%s-%d.cpu", s.name, load.name, width)), text, 0o600)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "no profile:", err)
-	}
+	both.Wait()
 }
 
 func get(url, token string) ([]byte, error) {

@@ -42,6 +42,7 @@ type node struct {
 	store    persistence.Store
 	log      *slog.Logger
 	registry *prometheus.Registry
+	tracing  *tracing // nil: there is none
 
 	lost      <-chan error // somebody else has taken the database; nil: cannot happen
 	bus       *natsapi.Bus
@@ -74,6 +75,7 @@ func (n *node) open(ctx context.Context) (err error) {
 	if err := n.occupy(ctx); err != nil {
 		return err
 	}
+	n.tracing = newTracing(ctx, n.cfg.Tracing, n.cfg.Cluster.instance(), n.log)
 	bus := n.cfg.NATS.config(n.cfg.Store.Data, n.registry, n.log)
 	bus.Ingest.Region = n.cfg.DefaultRegion
 	n.cfg.Cluster.apply(&bus)
@@ -153,7 +155,7 @@ func (n *node) newEngine() *actors.System {
 	}
 	metrics := newEngineMetrics(n.registry)
 	engine := actors.NewSystem(actors.Config{
-		Journal: n.store, Reader: n.store, Logger: n.log, Observer: metrics, Writers: writers,
+		Journal: n.journal(), Reader: n.store, Logger: n.log, Observer: metrics, Writers: writers,
 		Shared: n.shared() && n.cluster == nil, Placement: n.placement(), Trusted: n.trusted(),
 		Committed: func(events []messages.Event) {
 			n.model.Committed(events)
@@ -170,9 +172,9 @@ func (n *node) newServer() (*httpapi.Server, error) {
 		return nil, err
 	}
 	api, err := httpapi.New(httpapi.Config{
-		Calls: n.engine, Store: telling{n.store, n.engine, n.model}, Statuses: patient{n.model}, Live: n.model,
+		Calls: n.calls(), Store: telling{n.store, n.engine, n.model}, Statuses: patient{n.model}, Live: n.model,
 		Passwords: passwords, Metrics: n.registry, Log: n.log,
-		Ready: n.ready, Reachable: n.engine.Reachable, Admission: n.admission,
+		Ready: n.ready, Reachable: n.engine.Reachable, Admission: n.admission, Tracing: n.tracing.transports(),
 		Region: n.cfg.DefaultRegion, BehindProxy: n.cfg.BehindProxy,
 	})
 	if err != nil {
@@ -187,8 +189,8 @@ func (n *node) answerNATS() (err error) {
 		return nil
 	}
 	n.rpc, err = n.bus.NewService(natsapi.ServiceConfig{
-		Calls: n.engine, People: n.store, Directory: n.store, InProgress: n.store, Reachable: n.engine.Reachable, Version: release(),
-		RateLimit: n.cfg.NATS.RPCRate, Admission: n.admission,
+		Calls: n.calls(), People: n.store, Directory: n.store, InProgress: n.store, Reachable: n.engine.Reachable, Version: release(),
+		RateLimit: n.cfg.NATS.RPCRate, Admission: n.admission, Tracing: n.tracing.transports(),
 	})
 	if err != nil {
 		return err
@@ -261,6 +263,7 @@ func (n *node) stop() (err error) {
 	if n.bus != nil {
 		err = errors.Join(err, named("NATS", n.bus.Close(ctx)))
 	}
+	n.sendSpans(ctx)
 	return err
 }
 
@@ -281,6 +284,14 @@ func (n *node) stopCallers(ctx context.Context) {
 	if err := n.server.Shutdown(ctx); err != nil {
 		n.log.Warn("broke off requests that did not end in time")
 	}
+}
+
+// sendSpans sends those of all other layers, which have stopped. A collector that
+// does not answer gets a quarter of the time.
+func (n *node) sendSpans(ctx context.Context) {
+	ctx, done := context.WithTimeout(ctx, n.cfg.ShutdownTimeout/4)
+	defer done()
+	n.tracing.stop(ctx)
 }
 
 func named(what string, err error) error {

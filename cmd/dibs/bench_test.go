@@ -1,20 +1,16 @@
 package main
 
 import (
-	"net"
 	"strings"
 	"testing"
+
+	"github.com/dibs-calls/dibs/integration/harness"
 )
 
 // TestBenchCommandLine runs what asks no server, or finds none. What a fleet does
 // on a real one is tested with the binary, in integration.
 func TestBenchCommandLine(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := "http://" + ln.Addr().String()
-	_ = ln.Close() // nobody listens there now
+	nobody := "http://" + harness.FreeAddr(t)
 	for _, tt := range []struct {
 		args string
 		code int

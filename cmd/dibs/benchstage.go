@@ -24,6 +24,7 @@ const (
 	benchAtOnce    = 8                     // requests while preparing
 	clearTimeout   = 2 * time.Minute
 	prepareTimeout = 30 * time.Second // of one request
+	askAgainFor    = 20 * time.Second
 )
 
 // benchStage is what a run needs, and what is taken down after it.
@@ -179,41 +180,62 @@ func (s *benchStage) clear(ctx context.Context) error {
 	}))
 }
 
-// ask sends one request to the server; an answer that is no success is an error.
+// ask sends one request to the server; an answer that is no success is an error. While
+// the server says that it did nothing because it cannot now (its disk stands still, it has
+// too much to do) it is asked again for a while: what is not taken down is left behind.
 func (s *benchStage) ask(ctx context.Context, method, path string, in, out any) error {
+	for end := time.Now().Add(askAgainFor); ; {
+		refused, err := s.askOnce(ctx, method, path, in, out)
+		notNow := refused == messages.CodeUnavailable || refused == messages.CodeOverloaded
+		if !notNow || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-time.After(time.Second / 4):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// askOnce is ask without another try. It returns the code of a refusal, too.
+func (s *benchStage) askOnce(ctx context.Context, method, path string, in, out any) (messages.Code, error) {
 	var body io.Reader
 	if in != nil {
 		text, err := json.Marshal(in)
 		if err != nil {
-			return err
+			return "", err
 		}
 		body = bytes.NewReader(text)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, s.url+path, body)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if s.key != "" {
 		req.Header.Set("Authorization", "Bearer "+s.key)
 	}
 	resp, err := s.http.Do(req)
 	if err != nil {
-		return &exitError{exitUnavailable, err}
+		return "", &exitError{exitUnavailable, err}
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
 	if err != nil {
-		return err
+		return "", err
 	}
 	if resp.StatusCode/100 != 2 {
-		var refusal struct{ Error string }
+		var refusal struct {
+			Error string
+			Code  messages.Code
+		}
 		_ = json.Unmarshal(text, &refusal) // something in between may have answered
-		return fmt.Errorf("%s %s: %s %s", method, path, resp.Status, refusal.Error)
+		return refusal.Code, fmt.Errorf("%s %s: %s %s", method, path, resp.Status, refusal.Error)
 	}
 	if out == nil {
-		return nil
+		return "", nil
 	}
-	return json.Unmarshal(text, out)
+	return "", json.Unmarshal(text, out)
 }
 
 // eachAtOnce calls f for 0 to n-1, some at a time, until one fails.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/dibs-calls/dibs/importer"
@@ -89,11 +90,19 @@ func (im *clientImport) batches(src io.Reader, region string) (*batches[importer
 	}
 	return &batches[importer.ClientRow]{
 		size:   clientsBatch,
-		next:   clients.Next,
+		next:   func() (importer.ClientRow, error) { return im.warned(clients.Next()) },
 		line:   func(row importer.ClientRow) int { return row.Line },
 		save:   im.save,
 		report: im.report,
 	}, nil
+}
+
+// warned says what of a row could not be read, and is kept as something else.
+func (im *clientImport) warned(row importer.ClientRow, err error) (importer.ClientRow, error) {
+	if err == nil && row.Warning != "" {
+		im.report.say(errors.New(row.Warning))
+	}
+	return row, err
 }
 
 // save adds those clients of a batch who are not in the store, and changes the

@@ -132,6 +132,14 @@ func (c *clusterConfig) checkMembers(members []placement.Member) error {
 	return fmt.Errorf("the nodes %s use one database, and the NATS server of this one knows of no others: start it anew with --cluster-peers as they have it", strings.Join(names, ", "))
 }
 
+// instance names this process among those of a deployment; empty: there are no others.
+func (c *clusterConfig) instance() string {
+	if !c.On {
+		return ""
+	}
+	return c.Name
+}
+
 // actorsAlone reports whether this node answers no requests of its own.
 func (c *clusterConfig) actorsAlone() bool {
 	return c.On && placement.Role(c.Role) == placement.RoleActors

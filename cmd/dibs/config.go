@@ -21,6 +21,7 @@ type serveConfig struct {
 	Store           storeConfig
 	NATS            natsConfig
 	Cluster         clusterConfig
+	Tracing         tracingConfig
 	Listen          string // host:port; port 0: any that is free
 	Demo            bool
 	BehindProxy     bool   // TLS ends at a proxy in front

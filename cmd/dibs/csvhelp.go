@@ -23,6 +23,9 @@ Lines       LF, CRLF or CR. Line numbers are those an editor shows. Empty lines
 Numbers     become E.164 (+12025550123). --region says whose a number without a
             country is. Extensions are dropped; of several numbers in a cell the
             first is taken. VICIdial's phone_code goes before phone_number.
+E-mail      ana@example.com, Ana <ana@example.com>, mailto:ana@example.com; of
+            several in a cell the first is taken. What is none is kept as an
+            attribute.
 Names       the full name, or first, middle and last; else the company, the
             e-mail address, or the number.
 

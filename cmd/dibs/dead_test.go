@@ -1,10 +1,10 @@
 package main
 
 import (
-	"net"
 	"strings"
 	"testing"
 
+	"github.com/dibs-calls/dibs/integration/harness"
 	"github.com/dibs-calls/dibs/transport/natsapi"
 )
 
@@ -14,14 +14,7 @@ func TestDeadWithoutAServer(t *testing.T) {
 		r := sh.want(exitUnavailable, append([]string{"dead"}, strings.Fields(args)...)...)
 		has(t, r.stderr, "no server is running", "--nats-url")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil { // nobody listens there now
-		t.Fatal(err)
-	}
+	address := harness.FreeAddr(t) // nobody listens there
 	for _, url := range []string{
 		"nats://ana:secret@" + address, "nats://ana:secret%zz@" + address, "nats://ana:se/secret@" + address,
 		"nats://ana:secret\x7f@" + address, "nats://[ana:secret@" + address, "nats://ok.invalid:1,nats://ana:sec ret@" + address,

@@ -40,14 +40,18 @@ With --database-url the folder --data is still used: it holds the event stream
 
 SIGTERM or Ctrl-C stops it cleanly: it accepts nothing new, finishes what is
 under way, and ends with 0. Killed at any moment, it loses nothing that was
-acknowledged.`,
+acknowledged.
+
+It sends OpenTelemetry traces if OTEL_EXPORTER_OTLP_ENDPOINT (or …_TRACES_ENDPOINT)
+says where to, or OTEL_TRACES_EXPORTER is otlp; the other OTEL_… variables for
+traces say how.`,
 		Example: `  dibs serve --demo
   dibs serve --database-url postgres://dibs@db.internal/dibs --listen 10.0.0.5:8443 \
              --tls-cert cert.pem --tls-key key.pem
   DIBS_LISTEN=127.0.0.1:9000 DIBS_BEHIND_PROXY=true dibs serve`,
 		Args: exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg.Store = c.where
+			cfg.Store, cfg.Tracing = c.where, tracingOf(c.env)
 			if err := cfg.check(); err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dibs-calls/dibs/integration/harness"
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/dibs-calls/dibs/persistence"
 )
@@ -194,19 +195,12 @@ func TestAddressIsTakenOnce(t *testing.T) {
 		}
 		return openStore(ctx, cfg)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	sh.env["DIBS_LISTEN"] = ln.Addr().String()
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
+	sh.env["DIBS_LISTEN"] = harness.FreeAddr(t)
 	sh.want(exitOK, "serve")
 	if early != nil || s.addr != sh.env["DIBS_LISTEN"] {
 		t.Errorf("somebody else could take %s; the server has %s", sh.env["DIBS_LISTEN"], s.addr)
 	}
-	ln, err = net.Listen("tcp", s.addr)
+	ln, err := net.Listen("tcp", s.addr)
 	if err != nil {
 		t.Fatal(err)
 	}

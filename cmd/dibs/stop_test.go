@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/dibs-calls/dibs/integration/harness"
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/dibs-calls/dibs/transport/httpapi"
 	"github.com/dibs-calls/dibs/transport/natsapi"
@@ -36,7 +37,7 @@ func (s *stuck) UserByID(_ context.Context, id messages.UserID) (messages.Accoun
 
 // A request over NATS that does not end takes no time from those over HTTP.
 func TestBothWaysInStopTogether(t *testing.T) {
-	address := freePort(t)
+	address := harness.FreeAddr(t)
 	log := slog.New(slog.DiscardHandler)
 	bus, err := natsapi.Open(t.Context(), natsapi.Config{
 		Embedded: natsapi.EmbeddedConfig{Dir: t.TempDir(), Listen: address}, Metrics: prometheus.NewRegistry(), Log: log,
@@ -99,14 +100,4 @@ func TestBothWaysInStopTogether(t *testing.T) {
 	}
 	close(engine.leave)
 	<-stopped
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }

@@ -45,6 +45,9 @@ arguments are seen by every program on the machine.`,
 			if user.Role, err = importer.PersonRole(role); err != nil {
 				return &usageError{err}
 			}
+			if err = importer.PersonName(user.FirstName, user.LastName); err != nil {
+				return &usageError{err}
+			}
 			if fromStdin && none {
 				return usagef("--password-stdin and --no-password cannot go together")
 			}

@@ -50,7 +50,7 @@ func TestRefusalsAreSaid(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	x, y := w.clients[1], w.clients[2]
-	g := w.gate(map[string]string{"pollEvery": "1_000"})
+	g := w.gate(map[string]string{"pollEvery": "1_000", "requestTimeout": "60_000"}) // some are held back
 	g.answer(withoutEvents)
 	p := openChromium(t).open(ben, g.url, "")
 	p.watch.expect(refusals)

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/dibs-calls/dibs/integration/harness"
 )
 
 // gate stands between browsers and a server, as networks and proxies do, and can
@@ -78,7 +80,7 @@ func (g *gate) open() {
 	g.t.Helper()
 	addr := g.addr
 	if addr == "" {
-		addr = "127.0.0.1:0"
+		addr = harness.FreeAddr(g.t) // which is still ours while the gate is closed
 	}
 	l, err := (&net.ListenConfig{}).Listen(g.t.Context(), "tcp", addr)
 	if err != nil {

@@ -18,7 +18,7 @@ const (
 	ana, ben, cleo, dan, admin = "ana", "ben", "cleo", "dan", "admin"
 
 	demoPassword = "demo-password"
-	readyLimit   = 30 * time.Second
+	readyLimit   = time.Minute
 )
 
 func email(who string) string { return who + "@example.com" }
@@ -68,7 +68,8 @@ func (w *world) restart(meanwhile func()) {
 func (w *world) as(who string) *harness.Client {
 	w.t.Helper()
 	if w.signed[who] == nil {
-		w.signed[who] = harness.NewClient(w.t, w.server.URL, "").Login(w.t, email(who), demoPassword)
+		// Its disk may stand still for a moment.
+		w.signed[who] = harness.NewClient(w.t, w.server.URL, "").Patient(patience).Login(w.t, email(who), demoPassword)
 	}
 	return w.signed[who]
 }

@@ -15,9 +15,10 @@ import (
 
 // Client speaks the HTTP API for one caller. It is safe for concurrent use.
 type Client struct {
-	base  string
-	token string
-	http  *http.Client
+	base     string
+	token    string
+	http     *http.Client
+	patience time.Duration // see Patient
 }
 
 // Reply is an answer of the API: the status, and those fields of its body that
@@ -63,12 +64,38 @@ func NewClient(tb testing.TB, base, token string) *Client {
 // As returns a client of the same server for another token; the two share
 // their connections.
 func (c *Client) As(token string) *Client {
-	return &Client{base: c.base, token: token, http: c.http}
+	as := *c
+	as.token = token
+	return &as
+}
+
+// Patient returns a client that asks again, for so long at most, while the server says
+// that it cannot reach its store: it does when a disk stands still for seconds, and has
+// done nothing then. Without any patience that is an answer like others.
+func (c *Client) Patient(limit time.Duration) *Client {
+	patient := *c
+	patient.patience = limit
+	return &patient
 }
 
 // Do sends a request, with body as JSON unless it is nil. Its error is that of
 // the connection: an answer of any status is none.
 func (c *Client) Do(ctx context.Context, method, path string, body any) (Reply, error) {
+	for end := time.Now().Add(c.patience); ; {
+		r, err := c.once(ctx, method, path, body)
+		away := err == nil && r.Status == http.StatusServiceUnavailable && r.Code == messages.CodeUnavailable
+		if !away || !time.Now().Before(end) {
+			return r, err
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return r, err
+		}
+	}
+}
+
+func (c *Client) once(ctx context.Context, method, path string, body any) (Reply, error) {
 	var payload io.Reader = http.NoBody
 	if body != nil {
 		b, err := json.Marshal(body)

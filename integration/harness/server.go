@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -26,7 +27,7 @@ type Server struct {
 func (d Dibs) environment() []string {
 	var env []string
 	for _, kv := range os.Environ() {
-		if len(kv) < 5 || kv[:5] != "DIBS_" {
+		if !strings.HasPrefix(kv, "DIBS_") && !strings.HasPrefix(kv, "OTEL_") {
 			env = append(env, kv)
 		}
 	}

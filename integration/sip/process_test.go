@@ -13,7 +13,7 @@ import (
 
 const (
 	// patience is how long a test waits for what should come at once.
-	patience = 20 * time.Second
+	patience = 45 * time.Second
 	poll     = 10 * time.Millisecond
 )
 

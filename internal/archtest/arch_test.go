@@ -185,6 +185,16 @@ func TestRulesHaveTeeth(t *testing.T) {
 			good: "./placement/natskv: github.com/nats-io/nats.go\n./client: github.com/nats-io/nats.go",
 		},
 		{
+			rule: "OpenTelemetry's SDK stays in cmd/dibs and the test kit of spans",
+			bad:  "./transport/httpapi: go.opentelemetry.io/otel/sdk/trace", chain: "sdk/trace",
+			good: "./transport/httpapi: go.opentelemetry.io/otel/trace\n./cmd/dibs: go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp",
+		},
+		{
+			rule: "OpenTelemetry stays in the transports and cmd/dibs",
+			bad:  "./actors: go.opentelemetry.io/otel/trace", chain: "otel/trace",
+			good: "./transport/wire: go.opentelemetry.io/otel/trace",
+		},
+		{
 			rule: "production code does not import testing",
 			bad:  "./persistence/postgres: ./persistence/pgtest\n./persistence/pgtest: testing", chain: "pgtest → testing",
 			good: "./persistence/pgtest: testing\ntest ./persistence/postgres: ./persistence/pgtest testing",

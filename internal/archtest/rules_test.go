@@ -13,6 +13,8 @@ const (
 	chi        = "github.com/go-chi/chi/..."
 	natsClient = "github.com/nats-io/nats.go/..."
 	natsServer = "github.com/nats-io/nats-server/..."
+	otel       = "go.opentelemetry.io/otel/..."
+	otelMore   = "go.opentelemetry.io/contrib/..."
 )
 
 // rule: no package of from may import one of to.
@@ -189,6 +191,19 @@ func libraryRules() []rule {
 			from: all, except: patterns{"./transport/natsapi/...", "./placement/natskv/...", "./client/...", "./fleet/...", "./examples/...", "./integration/..."},
 			to: patterns{natsClient, natsServer}, direct: true, tests: true,
 			reason: "who publishes beside the outbox publishes what may never have been committed",
+		},
+		{
+			name: "OpenTelemetry's SDK stays in cmd/dibs and the test kit of spans",
+			from: all, except: patterns{"./cmd/dibs", "./transport/spans/spanstest"},
+			to: patterns{"go.opentelemetry.io/otel/sdk/...", "go.opentelemetry.io/otel/exporters/...", otelMore}, direct: true, tests: true,
+			reason: "what becomes of a span, and at what cost, is said in one place; everybody else makes spans",
+		},
+		{
+			name: "OpenTelemetry stays in the transports and cmd/dibs",
+			from: all, except: patterns{"./transport/...", "./cmd/dibs"},
+			to: patterns{otel, otelMore}, direct: true,
+			reason: "the engine and the stores are measured in microseconds and know of no requests; " +
+				"their spans are made around them",
 		},
 	}
 }

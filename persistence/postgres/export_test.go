@@ -60,6 +60,7 @@ func Statements() map[string]string {
 		"insertKeys": insertKeys, "selectKeys": selectKeys, "updateKeys": updateKeys,
 		"held by user": heldClaims + `WHERE c.user_id = ANY ($1)`, "held by client": heldClaims + `WHERE c.client_id = ANY ($1)`,
 		"witnessCalls": witnessCalls, "witnessLogs": witnessLogs,
+		"lockClaims": lockClaims,
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 // Commit implements [persistence.Journal].
 //
 // A batch is at most these round trips: the keys (only if writes carry one); the
-// reports (likewise, and once more if some are refused); releases, renewals,
+// reports (likewise, once more if some are of calls that somebody claimed, and if
+// some are refused); releases, renewals,
 // claims and what is to be known about logs; who stands in the way of refused
 // claims (only if some are); then events, logs, audit, answers and
 // the commit together.

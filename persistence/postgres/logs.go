@@ -52,14 +52,19 @@ func (s *Store) ListLogs(ctx context.Context, q messages.LogQuery) ([]messages.C
 	n := len(args)
 	limit := ` ORDER BY l.created_at DESC, l.id DESC LIMIT $` + strconv.Itoa(n+1) + ` OFFSET $` + strconv.Itoa(n+2)
 	b.Queue(logColumns+where+limit+logJoins, append(args, q.Limit, offset(q.Page, q.Limit))...).
-		Query(func(rows pgx.Rows) error { return eachLog(rows, func(l messages.CallLog) { page = append(page, l) }) })
+		Query(func(rows pgx.Rows) error {
+			return eachLog(rows, func(l messages.CallLog) error {
+				page = append(page, l)
+				return q.Room.ForLog(&l)
+			})
+		})
 	if err := s.lists.SendBatch(ctx, b).Close(); err != nil {
 		return nil, 0, wrap(s.broken(err))
 	}
 	return page, total, nil
 }
 
-func eachLog(rows pgx.Rows, f func(messages.CallLog)) error {
+func eachLog(rows pgx.Rows, f func(messages.CallLog) error) error {
 	var (
 		l                  messages.CallLog
 		call, user, client pgtype.UUID
@@ -87,8 +92,7 @@ func eachLog(rows pgx.Rows, f func(messages.CallLog)) error {
 			of := c
 			of.ID.UUID, log.Client = client.Bytes, &of
 		}
-		f(log)
-		return nil
+		return f(log)
 	})
 	return err
 }

@@ -26,20 +26,17 @@ const stageReports stage = "reports"
 // reports is what a batch knows of its reports.
 type reports struct {
 	writes []int // those with a report that are to be carried out or were decided
+	named  []int // of them: those to be decided by names, see reportnames.go
 
-	events map[uuid.UUID]bool                     // recorded
-	calls  map[messages.CallID]reportedCall       // reported, as begun or as over
-	ended  map[messages.CallID]bool               // kept in calls
-	claims map[messages.UserID]messages.HeldClaim // of users whose call is to end
-	begun  map[messages.CallID]messages.Report    // to be recorded: began, or is over
-	taken  []uuid.UUID                            // to be recorded: events
-	who    map[int]messages.LiveCall              // of refused reports
-}
-
-// reportedCall is who reported a call, and for when.
-type reportedCall struct {
-	source     uuid.UUID
-	occurredAt time.Time
+	events map[uuid.UUID]bool                       // recorded
+	calls  map[messages.CallID]persistence.Recorded // recorded
+	ended  map[messages.CallID]bool                 // kept in calls
+	claims map[messages.UserID]messages.HeldClaim   // of users whose call is to end
+	begun  map[messages.CallID]persistence.Recorded // to be recorded, where nothing is
+	names  map[messages.CallID]persistence.Recorded // to be recorded, if not older than what is
+	adopts map[int]messages.Call                    // by the writes that are carried out for it
+	taken  []uuid.UUID                              // to be recorded: events
+	who    map[int]messages.LiveCall                // of refused reports
 }
 
 // readReports reads what is known of the batch's reports, and decides those for
@@ -70,16 +67,16 @@ func (b *batch) readReports(ctx context.Context) error {
 	}
 	b.writes = slices.Clone(b.writes) // tokens are filled in
 	for _, i := range r.writes {
-		b.decideReport(&b.writes[i], &b.outcomes[i])
+		b.decideReport(i)
 	}
-	return nil
+	return b.decideNamed(ctx)
 }
 
 func (b *batch) queueReportReads(q *pgx.Batch) {
 	r := &b.reports
-	r.events, r.calls = map[uuid.UUID]bool{}, map[messages.CallID]reportedCall{}
+	r.events, r.calls = map[uuid.UUID]bool{}, map[messages.CallID]persistence.Recorded{}
 	r.ended, r.claims = map[messages.CallID]bool{}, map[messages.UserID]messages.HeldClaim{}
-	r.begun = map[messages.CallID]messages.Report{}
+	r.begun, r.names = map[messages.CallID]persistence.Recorded{}, map[messages.CallID]persistence.Recorded{}
 	var events, calls, users uuids
 	for _, i := range r.writes {
 		w := &b.writes[i]
@@ -89,7 +86,8 @@ func (b *batch) queueReportReads(q *pgx.Batch) {
 			calls = append(calls, pgUUID(claimed.UUID))
 		}
 		if w.Reason == messages.ReasonSuperseded {
-			calls = append(calls, pgUUID(w.Call.UUID)) // another call than the report is about
+			// Another call than the report is about: as begun by one, and as named by one.
+			calls = append(calls, pgUUID(w.Call.UUID), pgUUID(w.Report.NameKey(w.Call).UUID))
 		}
 		if w.Kind == messages.WriteRelease {
 			users = append(users, pgUUID(w.User.UUID))
@@ -100,14 +98,7 @@ func (b *batch) queueReportReads(q *pgx.Batch) {
 		_, err := pgx.ForEachRow(rows, []any{raw(&id)}, func() error { r.events[id] = true; return nil })
 		return err
 	})
-	q.Queue(`SELECT call_id, source, occurred_at FROM reported_calls WHERE call_id = ANY ($1)`, calls).Query(func(rows pgx.Rows) error {
-		var c reportedCall
-		_, err := pgx.ForEachRow(rows, []any{raw(&id), raw(&c.source), &c.occurredAt}, func() error {
-			r.calls[messages.CallID{UUID: id}] = c
-			return nil
-		})
-		return err
-	})
+	r.queueRecorded(q, calls)
 	q.Queue(`SELECT id FROM calls WHERE id = ANY ($1)`, calls).Query(func(rows pgx.Rows) error {
 		_, err := pgx.ForEachRow(rows, []any{raw(&id)}, func() error { r.ended[messages.CallID{UUID: id}] = true; return nil })
 		return err
@@ -119,44 +110,77 @@ func (b *batch) queueReportReads(q *pgx.Batch) {
 	}
 }
 
-// decideReport gives the outcome of a write that is not to be carried out.
-func (b *batch) decideReport(w *messages.Write, o *messages.Outcome) {
-	r := &b.reports
+// queueRecorded reads what is recorded under ids.
+func (r *reports) queueRecorded(q *pgx.Batch, ids uuids) {
+	q.Queue(`SELECT call_id, source, occurred_at FROM reported_calls WHERE call_id = ANY ($1)`, ids).Query(func(rows pgx.Rows) error {
+		var id messages.CallID
+		var c persistence.Recorded
+		_, err := pgx.ForEachRow(rows, []any{raw(&id.UUID), raw(&c.Source), &c.OccurredAt}, func() error {
+			r.calls[id] = c
+			return nil
+		})
+		return err
+	})
+}
+
+// recorded is what is recorded under an id, of those that were read.
+func (r *reports) recorded(id messages.CallID) *persistence.Recorded {
+	if c, ok := r.calls[id]; ok {
+		return &c
+	}
+	return nil
+}
+
+// decideReport gives the outcome of a write that is not to be carried out, or finds
+// that names have to decide.
+func (b *batch) decideReport(i int) {
+	r, w, o := &b.reports, &b.writes[i], &b.outcomes[i]
 	switch {
 	case r.events[w.Report.EventKey()]:
 		*o = messages.Outcome{Kind: messages.OutcomeReplayed, Replay: &messages.Answer{Repeated: true}}
+	case w.Adopts:
+		r.named = append(r.named, i)
 	case w.Kind == messages.WriteClaim, w.Kind == messages.WriteNote && w.Refusal != nil:
 		if r.old(w.Report) {
 			o.Kind = messages.OutcomeCallOver
 		}
+	case w.Kind == messages.WriteRelease && w.Reason == messages.ReasonSuperseded:
+		r.decideSuperseding(w, o)
 	case w.Kind == messages.WriteRelease:
-		r.decideRelease(w, o)
+		claim, on := r.claims[w.User]
+		switch {
+		case on && w.Report.Means(claim.ID):
+			w.Call, w.Token, w.Client = claim.ID, claim.Token, claim.ClientID
+		case on && r.calls[w.Report.Call()].Source == claim.ID.UUID:
+			r.named = append(r.named, i)
+		default:
+			o.Kind = messages.OutcomeCallOver
+		}
 	}
 }
 
-func (r *reports) decideRelease(w *messages.Write, o *messages.Outcome) {
+func (r *reports) decideSuperseding(w *messages.Write, o *messages.Outcome) {
 	claim, on := r.claims[w.User]
-	superseding := w.Reason == messages.ReasonSuperseded
-	switch {
-	case !on, superseding && claim.ID != w.Call, !superseding && !w.Report.Means(claim.ID):
+	if !on || claim.ID != w.Call {
 		o.Kind = messages.OutcomeCallOver
-	case !superseding:
-		w.Call, w.Token, w.Client = claim.ID, claim.Token, claim.ClientID
-	default:
-		before, known := r.calls[w.Call]
-		if !known || before.source != w.Report.SourceKey() || !before.occurredAt.Before(w.Report.OccurredAt) || r.old(w.Report) {
-			*o = messages.Outcome{Kind: messages.OutcomeNotSuperseded, Call: claim.Call}
-		}
+		return
+	}
+	begun, name := r.recorded(w.Call), r.recorded(w.Report.NameKey(w.Call))
+	if !persistence.Supersedes(w.Report, claim.Call, begun, name) || r.old(w.Report) {
+		*o = messages.Outcome{Kind: messages.OutcomeNotSuperseded, Call: claim.Call}
 	}
 }
 
 // old reports whether the call that a report is about was reported before, or has
 // ended.
 func (r *reports) old(report *messages.Report) bool {
-	call := report.Call()
-	_, known := r.calls[call]
+	return r.recorded(report.Call()) != nil || r.hasEnded(report)
+}
+
+// hasEnded reports whether the call that a report is about has ended, by whichever id.
+func (r *reports) hasEnded(report *messages.Report) bool {
 	claimed, ok := report.Claimed()
-	return known || r.ended[call] || ok && r.ended[claimed]
+	return r.ended[report.Call()] || ok && r.ended[claimed]
 }
 
 // settleReports finds out whom refusals are about, and lists what is to be
@@ -170,10 +194,13 @@ func (b *batch) settleReports(ctx context.Context) error {
 			continue
 		}
 		r.taken = append(r.taken, w.Report.EventKey())
-		_, known := r.calls[w.Report.Call()]
 		switch {
-		case b.made[i], w.Kind == messages.WriteRelease && o.Kind == messages.OutcomeCallOver && !known:
-			r.begun[w.Report.Call()] = *w.Report
+		case b.made[i]:
+			r.begun[w.Report.Call()] = persistence.Recorded{Source: w.Report.SourceKey(), OccurredAt: w.Report.OccurredAt}
+		case w.Kind == messages.WriteRelease && o.Kind == messages.OutcomeCallOver && r.recorded(w.Report.Call()) == nil:
+			r.begun[w.Report.Call()] = persistence.Recorded{Source: w.Report.OverKey(), OccurredAt: w.Report.OccurredAt}
+		case w.Adopts:
+			b.settleAdoption(i)
 		case o.Kind == messages.OutcomeClientHeld, o.Kind == messages.OutcomeDone && w.Kind == messages.WriteNote && w.Refusal != nil:
 			refused = append(refused, i)
 		}
@@ -193,7 +220,8 @@ func (b *batch) settleReports(ctx context.Context) error {
 // recorded reports whether an event has had its effect by this outcome.
 func recorded(w *messages.Write, o *messages.Outcome) bool {
 	switch o.Kind {
-	case messages.OutcomeReplayed, messages.OutcomeNoUser, messages.OutcomeNoClient, messages.OutcomeUserHeld:
+	case messages.OutcomeReplayed, messages.OutcomeNoUser, messages.OutcomeNoClient, messages.OutcomeUserHeld,
+		messages.OutcomeNotSuperseded, messages.OutcomeCallGone, messages.OutcomeFoundOver:
 		return false
 	}
 	return w.Reason != messages.ReasonSuperseded // a claim or a note of the same report follows
@@ -242,22 +270,26 @@ func (b *batch) queueReports() {
 		slices.SortFunc(r.taken, compareUUIDs)
 		b.last.Queue(insertReportedEvents, uuidsOf(r.taken, func(id uuid.UUID) uuid.UUID { return id }))
 	}
-	if len(r.begun) == 0 {
+	b.queueRecords(insertReportedCalls, r.begun)
+	b.queueRecords(insertReportedCalls+laterName, r.names)
+}
+
+func (b *batch) queueRecords(sql string, records map[messages.CallID]persistence.Recorded) {
+	if len(records) == 0 {
 		return
 	}
-	ids := make([]uuid.UUID, 0, len(r.begun))
-	for id := range r.begun {
+	ids := make([]uuid.UUID, 0, len(records))
+	for id := range records {
 		ids = append(ids, id.UUID)
 	}
 	slices.SortFunc(ids, compareUUIDs)
 	var calls, sources uuids
 	var times []time.Time
 	for _, id := range ids {
-		report := r.begun[messages.CallID{UUID: id}]
-		calls, sources = append(calls, pgUUID(id)), append(sources, pgUUID(report.SourceKey()))
-		times = append(times, report.OccurredAt)
+		c := records[messages.CallID{UUID: id}]
+		calls, sources, times = append(calls, pgUUID(id)), append(sources, pgUUID(c.Source)), append(times, c.OccurredAt)
 	}
-	b.last.Queue(insertReportedCalls, calls, sources, times)
+	b.last.Queue(sql, calls, sources, times)
 }
 
 func compareUUIDs(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }

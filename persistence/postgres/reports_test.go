@@ -17,11 +17,11 @@ func newReport() *messages.Report {
 }
 
 // reports is one write of each kind that a report can ask for: an end of what
-// never began, a note, a refusal, a start.
+// never began, a note, a refusal, a start, a name of a call that was claimed.
 func (b *bench) reports(t *testing.T) []messages.Write {
 	t.Helper()
 	b.heal()
-	users, clients := b.people(t, 4), b.clients(t, 4)
+	users, clients := b.people(t, 5), b.clients(t, 5)
 	write := func(i int, kind messages.WriteKind) messages.Write {
 		r := newReport()
 		return messages.Write{Kind: kind, User: users[i], Client: clients[i], Call: r.Call(), Report: r}
@@ -30,7 +30,9 @@ func (b *bench) reports(t *testing.T) []messages.Write {
 	end.Reason = messages.ReasonCompleted
 	refusal.Refusal = &messages.Answer{Code: messages.CodeUserOnCall}
 	start.Lease = time.Hour
-	return []messages.Write{end, note, refusal, start}
+	name, claimed := write(4, messages.WriteNote), b.claim(t, users[4], clients[4])
+	name.Call, name.Token, name.Adopts = claimed.ID, claimed.Token, true
+	return []messages.Write{end, note, refusal, start, name}
 }
 
 // TestReportsWhoseCommitIsLost: what became of a batch of reports is found out,
@@ -43,7 +45,7 @@ func TestReportsWhoseCommitIsLost(t *testing.T) {
 		b.terminate(t, conn) // before the commit reaches it
 		return nil
 	}
-	for _, one := range []int{-1, 0, 1, 2, 3} {
+	for _, one := range []int{-1, 0, 1, 2, 3, 4} {
 		some := func() []messages.Write {
 			all := b.reports(t)
 			if one >= 0 {
@@ -125,4 +127,58 @@ func TestReportsThatMeet(t *testing.T) {
 		}
 		b.heal()
 	}
+}
+
+// TestNamesThatMeet: between the moment a batch has read what a source calls a call and
+// its commit, another node records something else under that name. The batch must notice.
+func TestNamesThatMeet(t *testing.T) {
+	url := pgtest.URL(t)
+	b, other := newBench(t, url, nil), open(t, url)
+	users, clients := b.people(t, 1), b.clients(t, 1)
+	claimed := b.claim(t, users[0], clients[0])
+	r, over := newReport(), newReport()
+	r.OccurredAt, over.OccurredAt, over.CallRef = claimed.StartedAt, claimed.StartedAt.Add(time.Minute), r.CallRef
+	name := messages.Write{
+		Kind: messages.WriteNote, User: users[0], Client: clients[0], Call: claimed.ID, Token: claimed.Token, Report: r, Adopts: true,
+	}
+	end := messages.Write{
+		Kind: messages.WriteRelease, User: users[0], Client: clients[0], Call: r.Call(), Reason: messages.ReasonCompleted, Report: over,
+	}
+	b.breakOnce("apply", func(*pgx.Conn) error {
+		outcomes, err := other.Commit(t.Context(), []messages.Write{end})
+		if err == nil {
+			wantKinds(t, outcomes, messages.OutcomeCallOver)
+		}
+		return err
+	})
+	outcomes, err := b.store.Commit(t.Context(), []messages.Write{name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantKinds(t, outcomes, messages.OutcomeFoundOver)
+}
+
+// TestRecordsOfTheReleaseBefore: what it has recorded of a call that was over before
+// anybody had heard of it looks like a call that began. It ends nothing.
+func TestRecordsOfTheReleaseBefore(t *testing.T) {
+	b := newBench(t, pgtest.URL(t), nil)
+	users, clients := b.people(t, 1), b.clients(t, 1)
+	claimed := b.claim(t, users[0], clients[0])
+	r := newReport()
+	r.OccurredAt = claimed.StartedAt
+	err := b.store.OnEngine(t.Context(), func(conn *pgx.Conn) error {
+		_, err := conn.Exec(t.Context(), `INSERT INTO reported_calls (call_id, source, occurred_at, at) VALUES ($1, $2, $3, now())`,
+			r.Call().String(), r.SourceKey().String(), claimed.StartedAt.Add(time.Minute))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	outcomes, err := b.store.Commit(t.Context(), []messages.Write{{
+		Kind: messages.WriteNote, User: users[0], Client: clients[0], Call: claimed.ID, Token: claimed.Token, Report: r, Adopts: true,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantKinds(t, outcomes, messages.OutcomeCallOver)
 }

@@ -52,7 +52,7 @@ func pageOfClients(ctx context.Context, tx pgx.Tx, q messages.ClientQuery, total
 	page := make([]messages.Client, 0, n)
 	err = eachClient(rows, func(c messages.Client) error {
 		page = append(page, c)
-		return nil
+		return q.Room.For(&c)
 	})
 	if backward {
 		slices.Reverse(page)
@@ -77,7 +77,7 @@ func (s *Store) searchClients(ctx context.Context, term string, q messages.Clien
 		pattern, digits, q.Limit, offset(q.Page, q.Limit)).Query(func(rows pgx.Rows) error {
 		return eachClient(rows, func(c messages.Client) error {
 			page = append(page, c)
-			return nil
+			return q.Room.For(&c)
 		})
 	})
 	if err := s.lists.SendBatch(ctx, b).Close(); err != nil {

@@ -37,8 +37,11 @@ func (s *Store) ListLogs(ctx context.Context, q messages.LogQuery) ([]messages.C
 		append(args, q.Limit, offset(q.Page, q.Limit)),
 		func(rows *sql.Rows) error {
 			l, err := scanLog(rows)
+			if err != nil {
+				return err
+			}
 			logs = append(logs, l)
-			return err
+			return q.Room.ForLog(&l)
 		})
 	return logs, total, err
 }

@@ -100,7 +100,7 @@ func (s *Store) Close() error {
 
 // enter lets an operation begin; leave must be called at its end. No function
 // that was handed in may be called in between: it might call the store again,
-// and wait for a Close that waits for it.
+// and wait for a Close that waits for it. A [messages.Room] does not.
 func (s *Store) enter() (leave func(), err error) {
 	s.open.RLock()
 	if s.closed {

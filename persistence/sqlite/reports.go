@@ -7,6 +7,7 @@ import (
 
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/dibs-calls/dibs/persistence"
+	"github.com/google/uuid"
 )
 
 // report carries out a write for the report of a telephony service, see
@@ -22,12 +23,17 @@ func (x *tx) report(w messages.Write) (messages.Outcome, error) {
 	if w.Kind == messages.WriteRelease && w.Reason == messages.ReasonSuperseded {
 		return x.supersede(w)
 	}
-	o, err := x.carryOutReport(&w)
+	carryOut := x.carryOutReport
+	if w.Adopts {
+		carryOut = x.adopt
+	}
+	o, err := carryOut(&w)
 	if err != nil {
 		return o, err
 	}
 	switch o.Kind {
-	case messages.OutcomeNoUser, messages.OutcomeNoClient, messages.OutcomeUserHeld:
+	case messages.OutcomeNoUser, messages.OutcomeNoClient, messages.OutcomeUserHeld,
+		messages.OutcomeNotSuperseded, messages.OutcomeCallGone, messages.OutcomeFoundOver:
 		return o, nil
 	}
 	_, err = x.exec(`insert into reported_events (event, at) values (?1, ?2)`, w.Report.EventKey(), x.now)
@@ -49,7 +55,7 @@ func (x *tx) carryOutReport(w *messages.Write) (messages.Outcome, error) {
 		}
 		o, err := x.carryOut(*w)
 		if err == nil && o.Kind == messages.OutcomeDone && w.Kind == messages.WriteClaim {
-			err = x.recordCall(w)
+			err = x.recordCall(w.Report, w.Report.SourceKey())
 		}
 		return o, err
 	case w.Kind == messages.WriteRelease && w.Token == 0:
@@ -59,40 +65,136 @@ func (x *tx) carryOutReport(w *messages.Write) (messages.Outcome, error) {
 	}
 	o, err := x.carryOut(*w)
 	if err == nil && o.Kind == messages.OutcomeCallOver && w.Kind == messages.WriteRelease {
-		err = x.recordCall(w)
+		err = x.recordCall(w.Report, w.Report.OverKey())
 	}
 	return o, err
+}
+
+// adopt carries out a write for a report that is to be about a call which somebody
+// claimed.
+func (x *tx) adopt(w *messages.Write) (messages.Outcome, error) {
+	own, found, err := x.held(`c.user_id = ?1`, w.User)
+	if err != nil {
+		return messages.Outcome{}, err
+	}
+	facts, err := x.factsOf(w.Report, own, found)
+	if err != nil {
+		return messages.Outcome{}, err
+	}
+	switch persistence.AdoptionOf(w, facts) {
+	case persistence.AdoptGone:
+		return messages.Outcome{Kind: messages.OutcomeCallGone}, nil
+	case persistence.AdoptBegun:
+		return messages.Outcome{Kind: messages.OutcomeNotSuperseded, Call: own.Call}, nil
+	case persistence.AdoptOldNews:
+		return messages.Outcome{Kind: messages.OutcomeCallOver}, nil
+	case persistence.AdoptOver:
+		if w.Kind != messages.WriteRelease {
+			return messages.Outcome{Kind: messages.OutcomeFoundOver}, nil
+		}
+	case persistence.Adopt:
+		if err := x.recordName(w); err != nil {
+			return messages.Outcome{}, err
+		}
+	case persistence.AdoptAgain:
+	}
+	o, err := x.carryOut(*w)
+	if w.Kind == messages.WriteNote {
+		o.Call = own.Call
+	}
+	return o, err
+}
+
+// factsOf is what is known of a report and the call that its user is on.
+func (x *tx) factsOf(r *messages.Report, on messages.HeldClaim, found bool) (f persistence.ReportFacts, err error) {
+	if f.Own, err = x.recorded(r.Call()); err != nil || !found {
+		return f, err
+	}
+	f.Call = &on.Call
+	begun, err := x.recorded(on.ID)
+	if err != nil {
+		return f, err
+	}
+	f.Begun = begun != nil
+	if f.Name, err = x.recorded(r.NameKey(on.ID)); err != nil {
+		return f, err
+	}
+	f.Ended, err = x.hasEnded(r)
+	return f, err
+}
+
+// recorded is what was reported under an id, see [persistence.Recorded].
+func (x *tx) recorded(id messages.CallID) (*persistence.Recorded, error) {
+	var source messages.CallID
+	var at int64
+	found, err := x.get(`select source, occurred_at from reported_calls where call_id = ?1`, []any{id}, &source, &at)
+	if err != nil || !found {
+		return nil, err
+	}
+	return &persistence.Recorded{Source: source.UUID, OccurredAt: timeOf(at)}, nil
+}
+
+// hasEnded reports whether the call that a report is about has ended, by whichever id.
+func (x *tx) hasEnded(r *messages.Report) (ended bool, err error) {
+	call := r.Call()
+	claimed, ok := r.Claimed()
+	if !ok {
+		claimed = call
+	}
+	_, err = x.get(`select exists (select 1 from calls where id in (?1, ?2))`, []any{call, claimed}, &ended)
+	return ended, err
+}
+
+// recordName keeps the reference as a name of the call that a write adopts.
+func (x *tx) recordName(w *messages.Write) error {
+	if err := x.recordCall(w.Report, w.Call.UUID); err != nil {
+		return err
+	}
+	_, err := x.exec(`
+		insert into reported_calls (call_id, source, occurred_at, at) values (?1, ?2, ?3, ?4)
+		on conflict (call_id) do update set source = excluded.source, occurred_at = excluded.occurred_at, at = excluded.at
+		where occurred_at <= excluded.occurred_at`,
+		w.Report.NameKey(w.Call), w.Report.Call(), w.Report.OccurredAt.UnixMicro(), x.now)
+	return err
 }
 
 // findMeant completes a release by the call of its user, if that is the one that is
 // meant.
 func (x *tx) findMeant(w *messages.Write) error {
 	own, found, err := x.held(`c.user_id = ?1`, w.User)
-	if err == nil && found && w.Report.Means(own.ID) {
+	if err != nil || !found {
+		return err
+	}
+	meant := w.Report.Means(own.ID)
+	if !meant {
+		facts, err := x.factsOf(w.Report, own, found)
+		if err != nil {
+			return err
+		}
+		meant = persistence.EndsNamed(w, facts)
+	}
+	if meant {
 		w.Call, w.Token, w.Client = own.ID, own.Token, own.ClientID
 	}
-	return err
+	return nil
 }
 
 // oldNews reports whether the call that a report is about was reported before, or
 // has ended.
 func (x *tx) oldNews(r *messages.Report) (old bool, err error) {
-	call := r.Call()
-	claimed, ok := r.Claimed()
-	if !ok {
-		claimed = call
+	before, err := x.recorded(r.Call())
+	if err != nil || before != nil {
+		return true, err
 	}
-	_, err = x.get(`
-		select exists (select 1 from reported_calls where call_id = ?1) or exists (select 1 from calls where id in (?1, ?2))`,
-		[]any{call, claimed}, &old)
-	return old, err
+	return x.hasEnded(r)
 }
 
-// recordCall keeps the call from beginning by a report (again).
-func (x *tx) recordCall(w *messages.Write) error {
+// recordCall keeps the call of a report from beginning by one (again), see
+// [persistence.Recorded].
+func (x *tx) recordCall(r *messages.Report, source uuid.UUID) error {
 	_, err := x.exec(`
 		insert into reported_calls (call_id, source, occurred_at, at) values (?1, ?2, ?3, ?4) on conflict do nothing`,
-		w.Report.Call(), w.Report.SourceKey(), w.Report.OccurredAt.UnixMicro(), x.now)
+		r.Call(), source, r.OccurredAt.UnixMicro(), x.now)
 	return err
 }
 
@@ -105,12 +207,13 @@ func (x *tx) supersede(w messages.Write) (messages.Outcome, error) {
 	if !found || own.ID != w.Call {
 		return messages.Outcome{Kind: messages.OutcomeCallOver}, nil
 	}
-	var earlier bool
-	_, err = x.get(`
-		select exists (select 1 from reported_calls where call_id = ?1 and source = ?2 and occurred_at < ?3)`,
-		[]any{w.Call, w.Report.SourceKey(), w.Report.OccurredAt.UnixMicro()}, &earlier)
-	old := false
-	if err == nil && earlier {
+	begun, err := x.recorded(w.Call)
+	var name *persistence.Recorded
+	if err == nil && begun == nil {
+		name, err = x.recorded(w.Report.NameKey(w.Call))
+	}
+	earlier, old := err == nil && persistence.Supersedes(w.Report, own.Call, begun, name), false
+	if earlier {
 		old, err = x.oldNews(w.Report)
 	}
 	if err != nil || !earlier || old {

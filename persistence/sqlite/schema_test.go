@@ -57,6 +57,7 @@ func TestPointLookUpsUseIndexes(t *testing.T) {
 		selectClaims + `c.started_at < ?1 order by c.started_at limit ?2`,
 		selectLive + `where c.user_id = ?1 and c.call_id = ?2 and c.token = ?3 and c.lease_expires_at <= ?4`,
 		pageOf(&filter{condition: "true"}, 1, 1),
+		clientsOnPage,
 		selectClients + `where id > ?1 order by id limit ?2`,
 		`select distinct phone from clients where phone in (select value from json_each(?1))`,
 		`select max(token) from calls where client_id = ?1`,

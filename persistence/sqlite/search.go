@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -110,14 +112,48 @@ func (f *filter) match(query string) string {
 	return "seq in (select rowid from client_trigrams where client_trigrams match " + f.arg(query) + ")"
 }
 
-// pageOf reads a page of the clients that a filter finds. The page is complete
-// before its first row comes out: only until then does SQLite heed a context
-// that ends.
+// pageOf reads which clients are on a page of those that a filter finds. The page is
+// complete before its first row comes out: only until then does SQLite heed a context
+// that ends. So it is of numbers: SQLite would hold the rows in memory, twice, and
+// nobody would count them.
 func pageOf(f *filter, limit int, before int64) string {
 	return `
-		with page as materialized (` + selectClients + `
+		with page as materialized (select seq, name, id from clients
 			where ` + f.condition + ` order by name, id limit ` + f.arg(limit) + ` offset ` + f.arg(before) + `)
-		select * from page order by name, id`
+		select seq from page order by name, id`
+}
+
+// clientsOnPage are those of a list of numbers, each with its place in the list.
+const clientsOnPage = `
+	select c.id, c.name, c.phone, c.email, c.notes, c.attributes, c.created_at, c.updated_at, j.key
+	from json_each(?1) j cross join clients c on c.seq = j.value`
+
+// numbers runs a query that begins as pageOf.
+func (s *Store) numbers(ctx context.Context, query string, args ...any) ([]int64, error) {
+	var numbers []int64
+	err := s.query(ctx, query, args, func(rows *sql.Rows) error {
+		var seq int64
+		err := rows.Scan(&seq)
+		numbers = append(numbers, seq)
+		return err
+	})
+	return numbers, err
+}
+
+// inOrder reads clients by their numbers, in that order. One who was deleted since
+// is left out.
+func (s *Store) inOrder(ctx context.Context, numbers []int64, room messages.Room) ([]messages.Client, error) {
+	page := make([]messages.Client, len(numbers))
+	err := s.query(ctx, clientsOnPage, []any{list(numbers)}, func(rows *sql.Rows) error {
+		var place int
+		c, err := scanClient(func(to ...any) error { return rows.Scan(append(to, &place)...) })
+		if err != nil {
+			return err
+		}
+		page[place] = c
+		return room.For(&c)
+	})
+	return slices.DeleteFunc(page, func(c messages.Client) bool { return c.ID.IsZero() }), err
 }
 
 // ListClients implements [persistence.Clients].
@@ -134,6 +170,10 @@ func (s *Store) ListClients(ctx context.Context, q messages.ClientQuery) ([]mess
 	if before >= int64(total) {
 		return []messages.Client{}, total, nil
 	}
-	clients, err := s.clients(ctx, pageOf(&f, q.Limit, before), f.args...)
+	numbers, err := s.numbers(ctx, pageOf(&f, q.Limit, before), f.args...)
+	if err != nil {
+		return nil, 0, err
+	}
+	clients, err := s.inOrder(ctx, numbers, q.Room)
 	return clients, total, err
 }

@@ -22,7 +22,7 @@ func TestListHeedsItsDeadline(t *testing.T) {
 			query := pageOf(&f, 10, 0)
 			for range s.readers.Stats().MaxOpenConnections + 1 {
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-				_, err := s.clients(ctx, query, f.args...)
+				_, err := s.numbers(ctx, query, f.args...)
 				cancel()
 				if got := messages.CodeOf(err); got != messages.CodeUnavailable {
 					t.Fatalf("code %q, want %q: %v", got, messages.CodeUnavailable, err)

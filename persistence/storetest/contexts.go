@@ -42,7 +42,16 @@ func contextEndsDuring(t *testing.T, s persistence.Store) {
 		w := claimOf(users[i], clients[i])
 		outcomes, err := s.Commit(ctx, []messages.Write{w})
 		cancel()
-		h := holderOf(t, s, clients[i].ID)
+		var h *messages.HeldClaim
+		waitFor(t, "the claim to be readable, once what was under way is over", func() bool {
+			claims, err := s.ClaimsOfClients(t.Context(), []messages.ClientID{clients[i].ID})
+			if err != nil {
+				wantCode(t, err, messages.CodeUnavailable)
+				return false
+			}
+			h = atMostOne(t, claims)
+			return true
+		})
 		told[messages.CodeOf(err)]++
 		switch messages.CodeOf(err) {
 		case messages.OK:

@@ -286,7 +286,7 @@ func writeName(k messages.WriteKind) string {
 func outcomeName(k messages.OutcomeKind) string {
 	names := [...]string{
 		"nothing", "Done", "ClientHeld", "UserHeld", "NoUser", "NoClient", "CallOver",
-		"NotExpired", "Replayed", "KeyReused", "NotSuperseded", "NotApplied", "Refused", "Unknown",
+		"NotExpired", "Replayed", "KeyReused", "NotSuperseded", "CallGone", "FoundOver", "NotApplied", "Refused", "Unknown",
 	}
 	if int(k) < len(names) {
 		return names[k]

@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/dibs-calls/dibs/messages"
@@ -15,6 +17,7 @@ func logPromises() []promise {
 		{"A log comes with its user and client", logPeople},
 		{"The client of a log is nil once deleted", logDeletedClient},
 		{"Logs saved in one batch are all listed", logBatch},
+		{"Logs for which there is no room are not read", logRoom},
 	}
 }
 
@@ -109,4 +112,25 @@ func logBatch(t *testing.T, s persistence.Store) {
 		}
 	}
 	wantEqual(t, "logs on the pages", len(seen), n)
+}
+
+func logRoom(t *testing.T, s persistence.Store) {
+	const n, notes = 10, 10_000
+	u, c := addUser(t, s), addClient(t, s)
+	for range n {
+		wantKind(t, commitOne(t, s, noteOf(u, logOf(u, c, strings.Repeat("n", notes)))), messages.OutcomeDone)
+	}
+	asked := 0
+	query := messages.LogQuery{Page: 1, Limit: n, Room: roomFor(5*notes, &asked)}
+	if _, _, err := s.ListLogs(t.Context(), query); !errors.Is(err, errNoRoom) || asked > 7*notes {
+		t.Errorf("%v after %d bytes", err, asked)
+	}
+	asked = 0
+	query.Room = roomFor(2*n*notes, &asked)
+	logs, _, err := s.ListLogs(t.Context(), query)
+	noError(t, err)
+	wantEqual(t, "rows", len(logs), n)
+	if asked < n*notes {
+		t.Errorf("asked for %d bytes", asked)
+	}
 }

@@ -32,10 +32,14 @@ func malformed(w messages.Write, o messages.Outcome) string {
 			return "a replay needs a key or a report, and an answer"
 		}
 	case messages.OutcomeNotSuperseded:
-		if w.Report == nil || w.Reason != messages.ReasonSuperseded || o.Call.ID != w.Call {
-			return "not the call that was to be superseded"
+		if w.Report == nil || w.Reason != messages.ReasonSuperseded && !w.Adopts || o.Call.ID != w.Call {
+			return "not the call that was to be superseded, or to be the one reported"
 		}
 		return malformedCall(o.Call)
+	case messages.OutcomeCallGone, messages.OutcomeFoundOver:
+		if !w.Adopts || o.Kind == messages.OutcomeFoundOver && w.Kind == messages.WriteRelease {
+			return "nothing was to be adopted, or it was over already"
+		}
 	case messages.OutcomeNotApplied:
 		if w.Report == nil {
 			return "only a report may have to be made again"
@@ -52,10 +56,10 @@ func malformed(w messages.Write, o messages.Outcome) string {
 }
 
 func malformedDone(w messages.Write, o messages.Outcome) string {
-	if w.Kind == messages.WriteNote {
+	if w.Kind == messages.WriteNote && !w.Adopts {
 		return ""
 	}
-	meant := w.Call == o.Call.ID || w.Kind == messages.WriteRelease && w.Report != nil && w.Report.Means(o.Call.ID)
+	meant := w.Call == o.Call.ID || w.Kind == messages.WriteRelease && w.Report != nil && w.Token == 0
 	if !meant || o.Call.UserID != w.User || o.Call.ClientID != w.Client {
 		return "the call is not the one written"
 	}

@@ -13,6 +13,7 @@ import (
 func reportUpkeepPromises() []promise {
 	return []promise{
 		{"PruneReports keeps what is younger, and removes at most limit of each", reportPrune},
+		{"A name that is forgotten ends nothing, and may be told again", nameForgotten},
 		{"A call that has ended is known when its report is forgotten", reportKnownForEver},
 		{"UsersByEmail finds accounts in any case, disabled ones too", reportEmails},
 		{"ClientsByPhone tells who has a number, and whom the user is calling", reportPhones},

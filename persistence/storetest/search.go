@@ -1,8 +1,10 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/dibs-calls/dibs/messages"
@@ -20,6 +22,7 @@ func searchPromises() []promise {
 		{"Wildcards, quotes and operators are taken literally", searchLiterals},
 		{"What was updated is found as it is now", searchUpdated},
 		{"A search has pages as well", searchPaged},
+		{"A page for which there is no room is not read", searchRoom},
 	}
 }
 
@@ -194,5 +197,47 @@ func searchPaged(t *testing.T, s persistence.Store) {
 		wantEqual(t, "count", total, 30)
 		wantEqual(t, "rows", len(got), 10)
 		wantEqual(t, "first of the page", got[0].Name, want)
+	}
+}
+
+// errNoRoom is what a caller says who has none.
+var errNoRoom = errors.New("no room")
+
+// roomFor is room for some bytes, and counts what it was asked for.
+func roomFor(limit int, asked *int) messages.Room {
+	return func(n int) error {
+		if *asked += n; *asked > limit {
+			return errNoRoom
+		}
+		return nil
+	}
+}
+
+func searchRoom(t *testing.T, s persistence.Store) {
+	const n, notes = 20, 10_000
+	var all []messages.Client
+	for i := range n {
+		c := newClient(fmt.Sprintf("Client %02d", i))
+		c.Notes = strings.Repeat("n", notes)
+		all = append(all, c)
+	}
+	noError(t, s.AddClients(t.Context(), all))
+	for _, search := range []string{"", "client"} {
+		for _, page := range []int{1, 2} { // the second is read from the end
+			asked := 0
+			query := messages.ClientQuery{Search: search, Page: page, Limit: n / 2, Room: roomFor(5*notes, &asked)}
+			if _, _, err := s.ListClients(t.Context(), query); !errors.Is(err, errNoRoom) || asked < 5*notes || asked > 7*notes {
+				t.Errorf("search %q, page %d: %v after %d bytes", search, page, err, asked)
+			}
+			asked = 0
+			query.Room = roomFor(n*notes, &asked)
+			got, total, err := s.ListClients(t.Context(), query)
+			noError(t, err)
+			wantEqual(t, "count", total, n)
+			wantEqual(t, "rows", len(got), n/2)
+			if asked < n/2*notes {
+				t.Errorf("search %q, page %d: asked for %d bytes", search, page, asked)
+			}
+		}
 	}
 }

@@ -45,6 +45,7 @@ func topics() []topic {
 		{"ClaimReader", true, readerPromises()},
 		{"Outbox", true, outboxPromises()},
 		{"Report", false, reportPromises()},
+		{"ReportName", false, reportNamePromises()},
 		{"ReportUpkeep", true, reportUpkeepPromises()},
 		{"People", true, peoplePromises()},
 		{"Tokens", true, tokenPromises()},

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"bytes"
 	"net/http"
 
 	"github.com/dibs-calls/dibs/admission"
@@ -37,16 +36,17 @@ func (a *API) busy() *problem {
 	return &problem{Code: messages.CodeOverloaded, RetryAfter: a.Admission.RetryAfter()}
 }
 
-// class says whether a request goes before others. Of a change of calls its body
-// says so, which is not understood yet: only the order depends on it. Renewals are
-// mostly answered from memory, and say nothing about how busy the process is.
+// class says whether a request goes before others. Of a change of calls its action
+// says so. Renewals are mostly answered from memory, and say nothing about how busy
+// the process is.
 func (x *exchange) class() (c admission.Class, paced bool) {
-	switch {
-	case !x.route.change:
+	if !x.route.change {
 		return x.route.class, false
-	case bytes.Contains(x.body, []byte(wire.ActionEnd)):
+	}
+	switch x.change.Action {
+	case wire.ActionEnd:
 		return admission.End, true
-	case bytes.Contains(x.body, []byte(wire.ActionRenew)):
+	case wire.ActionRenew:
 		return admission.End, false
 	}
 	return admission.Start, true

@@ -22,14 +22,6 @@ type clientAnswer struct {
 	Client messages.Client `json:"client"`
 }
 
-type clientsAnswer struct {
-	Clients    []messages.Client `json:"clients"`
-	TotalCount int               `json:"totalCount"`
-	Page       int               `json:"page"`
-	Limit      int               `json:"limit"`
-	TotalPages int               `json:"totalPages"`
-}
-
 func (a *API) listClients(ctx context.Context, x *exchange) error {
 	q, err := x.query()
 	if err != nil {
@@ -43,14 +35,15 @@ func (a *API) listClients(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	clients, total, err := a.Store.ListClients(ctx, messages.ClientQuery{Search: search, Page: page, Limit: limit})
+	room, err := a.startList(x)
 	if err != nil {
 		return err
 	}
-	if clients == nil {
-		clients = []messages.Client{}
+	clients, total, err := a.Store.ListClients(ctx, messages.ClientQuery{Search: search, Page: page, Limit: limit, Room: room.take})
+	if err != nil {
+		return err
 	}
-	return x.respond(http.StatusOK, clientsAnswer{clients, total, page, limit, pages(total, limit)})
+	return respondPage(a, x, "clients", clients, total, page, limit)
 }
 
 func (a *API) addClient(ctx context.Context, x *exchange) error {
@@ -70,17 +63,20 @@ func (a *API) addClient(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
+	if err := a.startSaving(x); err != nil {
+		return err
+	}
 	if key != nil {
 		if err := a.Store.AddClientOnce(ctx, &client, *key); err != nil {
 			return err
 		}
-		return x.respond(http.StatusCreated, clientAnswer{client})
+		return a.respondClient(x, http.StatusCreated, client)
 	}
 	added := []messages.Client{client}
 	if err := a.Store.AddClients(ctx, added); err != nil {
 		return err
 	}
-	return x.respond(http.StatusCreated, clientAnswer{added[0]})
+	return a.respondClient(x, http.StatusCreated, added[0])
 }
 
 func (a *API) getClient(ctx context.Context, x *exchange) error {
@@ -92,7 +88,7 @@ func (a *API) getClient(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return x.respond(http.StatusOK, clientAnswer{client})
+	return a.respondClient(x, http.StatusOK, client)
 }
 
 // given is a field that may be absent.
@@ -114,6 +110,9 @@ func (a *API) updateClient(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
+	if err := a.startSaving(x); err != nil {
+		return err
+	}
 	p.ID.UUID = id
 	changed, err := a.Store.UpdateClients(ctx, []messages.ClientPatch{p})
 	if err != nil {
@@ -122,7 +121,7 @@ func (a *API) updateClient(ctx context.Context, x *exchange) error {
 	if len(changed) == 0 {
 		return &problem{Code: messages.CodeClientNotFound}
 	}
-	return x.respond(http.StatusOK, clientAnswer{changed[0]})
+	return a.respondClient(x, http.StatusOK, changed[0])
 }
 
 func (a *API) deleteClient(ctx context.Context, x *exchange) error {
@@ -186,9 +185,14 @@ func (a *API) clientPatch(x *exchange) (p messages.ClientPatch, err error) {
 }
 
 func clientName(s string) (string, error) {
-	name, err := text("name", s, maxName)
-	if err == nil && name == "" {
-		err = badRequest("name is required.")
+	name, err := text("name", s, maxBody)
+	switch {
+	case err != nil:
+		return "", err
+	case name == "":
+		return "", badRequest("name is required.")
+	case !messages.NameFits(name):
+		return "", badRequest("name is longer than %d characters.", messages.MaxName)
 	}
-	return name, err
+	return name, nil
 }

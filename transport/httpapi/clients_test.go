@@ -126,6 +126,16 @@ func TestBadClients(t *testing.T) {
 	}
 }
 
+// Lengths of names are those of the document, which counts characters.
+func TestNamesAreCountedInCharacters(t *testing.T) {
+	w := newWorld(t)
+	most := int(*loadSpec(t).Components.Schemas["ClientFields"].Value.Properties["name"].Value.MaxLength)
+	name := strings.Repeat("ñ", most)
+	w.do("Ana", "POST", "/api/clients", m{"name": name}).is(201).has("client.name", name)
+	w.do("Ana", "PUT", "/api/clients/"+w.xenia.String(), m{"name": name + "n"}).is(400, messages.CodeBadRequest)
+	w.do("Ana", "PUT", "/api/clients/"+w.xenia.String(), m{"name": name}).is(200).has("client.name", name)
+}
+
 func TestAttributesAreWrittenAnew(t *testing.T) {
 	for in, want := range map[string]string{
 		`{}`:                           `{}`,

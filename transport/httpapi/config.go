@@ -12,6 +12,7 @@ import (
 	"github.com/dibs-calls/dibs/admission"
 	"github.com/dibs-calls/dibs/auth"
 	"github.com/dibs-calls/dibs/phone"
+	"github.com/dibs-calls/dibs/transport/spans"
 	"github.com/dibs-calls/dibs/transport/wire"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/singleflight"
@@ -33,6 +34,7 @@ type Config struct {
 	Reachable func() bool
 	Metrics   *prometheus.Registry // shown at /metrics; this package adds its own
 	Log       *slog.Logger
+	Tracing   *spans.Tracing // default: none
 
 	Now             func() time.Time // default: time.Now
 	RequestTimeout  time.Duration    // how long a request may take once its body was read; default 5 s
@@ -86,6 +88,9 @@ type API struct {
 	handler  http.Handler
 	header   []headerLine
 	rooms    rooms
+	larder   *larder
+	saved    *larder
+	zips     zips
 	inFlight atomic.Int64 // requests with a place, for the metrics
 	requests *prometheus.HistogramVec
 
@@ -113,6 +118,8 @@ func New(cfg Config) (*API, error) {
 	a := &API{
 		Config:     cfg,
 		header:     securityHeader(),
+		larder:     newLarder(),
+		saved:      newSaved(),
 		principals: newPrincipals(),
 		csrf:       http.NewCrossOriginProtection(),
 		keyRates:   newKeyRates(),

@@ -7,11 +7,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// Lengths of texts, in bytes of UTF-8.
+// Lengths of texts, in bytes of UTF-8. Those of names and e-mail addresses are in
+// package messages.
 const (
-	maxName        = 200
 	maxPhone       = 64
-	maxEmail       = 254
 	maxNotes       = wire.MaxNotes
 	maxReason      = 500
 	maxDisposition = wire.MaxDisposition

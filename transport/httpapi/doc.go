@@ -9,6 +9,8 @@
 //
 //	panics, metrics, headers → token → role → rate → body → place in the engine → handler
 //
+// With tracing a span is around all of it (tracing.go); without, there is no sign of it.
+//
 // The body is read before a place in the engine is taken, so that slow senders
 // occupy none, and after the token was checked, so that strangers cannot make
 // the server hold a body for them.

@@ -43,6 +43,7 @@ func (a *API) fail(x *exchange, p *problem) {
 	if p.Allow != "" {
 		h.Set("Allow", p.Allow)
 	}
+	a.mark(x, body.Code, how.Status)
 	if how.Status >= http.StatusInternalServerError {
 		a.logFailure(x, how.Status, p)
 	}

@@ -138,9 +138,9 @@ func TestEventsByCookie(t *testing.T) {
 
 // The server's timeouts are for answers that end, not for streams.
 func TestStreamsOutliveTheTimeouts(t *testing.T) {
+	const timeout = 500 * time.Millisecond // in which the request itself must have been read
 	live := newFakeLive()
-	w := newWorld(t, withLive(live), func(c *Config) { c.RequestTimeout = 50 * time.Millisecond })
-	const timeout = 100 * time.Millisecond
+	w := newWorld(t, withLive(live), func(c *Config) { c.RequestTimeout = timeout / 2 })
 	r := serve(t, w, Limits{ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout})
 	lines, cancel := r.listen(t, w, "Ana", "Last-Event-ID", "e:7")
 	for end, i := time.Now().Add(3*timeout), 0; time.Now().Before(end); i++ {

@@ -221,7 +221,13 @@ func (s *fakeStore) ListClients(ctx context.Context, q messages.ClientQuery) ([]
 		}
 	}
 	slices.SortFunc(found, func(a, b messages.Client) int { return cmp.Compare(a.Name, b.Name) })
-	return pageOf(found, q.Page, q.Limit), len(found), nil
+	page := pageOf(found, q.Page, q.Limit)
+	for _, c := range page {
+		if err := q.Room.For(&c); err != nil {
+			return nil, 0, err
+		}
+	}
+	return page, len(found), nil
 }
 
 func pageOf[T any](all []T, page, limit int) []T {
@@ -377,7 +383,13 @@ func (s *fakeStore) ListLogs(ctx context.Context, q messages.LogQuery) ([]messag
 			found = append(found, l)
 		}
 	}
-	return pageOf(found, q.Page, q.Limit), len(found), nil
+	page := pageOf(found, q.Page, q.Limit)
+	for _, l := range page {
+		if err := q.Room.ForLog(&l); err != nil {
+			return nil, 0, err
+		}
+	}
+	return page, len(found), nil
 }
 
 func (s *fakeStore) StartedBefore(ctx context.Context, age time.Duration, limit int) ([]messages.HeldClaim, error) {

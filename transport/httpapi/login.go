@@ -37,7 +37,7 @@ func (a *API) login(ctx context.Context, x *exchange) error {
 	if err := x.decode(&in); err != nil {
 		return err
 	}
-	email, err := text("email", in.Email, maxEmail)
+	email, err := text("email", in.Email, messages.MaxEmail)
 	if err != nil {
 		return err
 	}

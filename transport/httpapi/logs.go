@@ -27,14 +27,6 @@ type logAnswer struct {
 	CallLog *messages.CallLog `json:"callLog"`
 }
 
-type logsAnswer struct {
-	CallLogs   []messages.CallLog `json:"callLogs"`
-	TotalCount int                `json:"totalCount"`
-	Page       int                `json:"page"`
-	Limit      int                `json:"limit"`
-	TotalPages int                `json:"totalPages"`
-}
-
 // saveLog keeps a log; if the user is on a call with that client, the engine
 // ends it in the same transaction.
 func (a *API) saveLog(ctx context.Context, x *exchange) error {
@@ -132,12 +124,14 @@ func (a *API) listLogs(ctx context.Context, x *exchange) error {
 		}
 		want.UserID = own
 	}
+	room, err := a.startList(x)
+	if err != nil {
+		return err
+	}
+	want.Room = room.take
 	logs, total, err := a.Store.ListLogs(ctx, want)
 	if err != nil {
 		return err
 	}
-	if logs == nil {
-		logs = []messages.CallLog{}
-	}
-	return x.respond(http.StatusOK, logsAnswer{logs, total, want.Page, want.Limit, pages(total, want.Limit)})
+	return respondPage(a, x, "callLogs", logs, total, want.Page, want.Limit)
 }

@@ -26,7 +26,11 @@ func (a *API) registerMetrics() error {
 		Name: "dibs_http_streams",
 		Help: "Streams of live events that are open; the limit refuses more.",
 	}, func() float64 { return float64(a.readers.count()) })
-	for _, c := range []prometheus.Collector{a.requests, inFlight, streams} {
+	large := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "dibs_http_large_answers_bytes",
+		Help: "Memory held for large pages of lists that are being read; the limit refuses more.",
+	}, func() float64 { return float64(a.larder.holding()) })
+	for _, c := range []prometheus.Collector{a.requests, inFlight, streams, large} {
 		if err := a.Metrics.Register(c); err != nil {
 			return fmt.Errorf("httpapi: registering metrics: %w", err)
 		}

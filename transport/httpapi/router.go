@@ -37,11 +37,13 @@ type route struct {
 	access          access
 	maxBody         int64 // 0: a body is not read
 	timeout         time.Duration
-	large           bool // answers are compressed
+	large           bool // answers are compressed; pages of lists are by themselves
 	inMemory        bool // does not need the store, nor a timeout
 	stream          bool // goes on until somebody ends it: no timeout, no place in the engine
 	class           admission.Class
-	change          bool // of calls: the body says which class
+	change          bool // of calls: its action says which class
+	probe           bool // asked for by machines, all the time: no spans
+	unmatched       bool // stands for addresses that there are not
 	handle          func(ctx context.Context, x *exchange) error
 
 	seconds *byStatus
@@ -50,8 +52,8 @@ type route struct {
 // table is everything that is served, /metrics, the page and the 404 aside.
 func (a *API) table() []route {
 	return []route{
-		{method: "GET", pattern: "/healthz", access: unmetered, handle: a.healthz},
-		{method: "GET", pattern: "/readyz", access: unmetered, handle: a.readyz},
+		{method: "GET", pattern: "/healthz", access: unmetered, probe: true, handle: a.healthz},
+		{method: "GET", pattern: "/readyz", access: unmetered, probe: true, handle: a.readyz},
 		{method: "GET", pattern: "/openapi.json", access: unmetered, large: true, handle: a.openAPI},
 
 		{method: "POST", pattern: "/api/auth/login", access: open, maxBody: maxSignInBody, class: admission.Part, handle: a.login},
@@ -67,14 +69,14 @@ func (a *API) table() []route {
 
 		{method: "GET", pattern: "/api/events", inMemory: true, stream: true, handle: a.events},
 
-		{method: "GET", pattern: "/api/clients", large: true, handle: a.listClients},
+		{method: "GET", pattern: "/api/clients", handle: a.listClients},
 		{method: "POST", pattern: "/api/clients", maxBody: maxBody, handle: a.addClient},
 		{method: "GET", pattern: "/api/clients/{id}", handle: a.getClient},
 		{method: "PUT", pattern: "/api/clients/{id}", maxBody: maxBody, handle: a.updateClient},
 		{method: "DELETE", pattern: "/api/clients/{id}", access: adminsOnly, handle: a.deleteClient},
 		{method: "GET", pattern: "/api/clients/{id}/availability", class: admission.Ask, handle: a.availability},
 
-		{method: "GET", pattern: "/api/call-logs", large: true, handle: a.listLogs},
+		{method: "GET", pattern: "/api/call-logs", handle: a.listLogs},
 		{method: "POST", pattern: "/api/call-logs", class: admission.End, maxBody: maxBody, handle: a.saveLog},
 	}
 }
@@ -91,7 +93,7 @@ func (a *API) router() (http.Handler, error) {
 	mux.Use(middleware.GetHead)
 	for _, rt := range a.table() {
 		a.prepare(&rt)
-		var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.serve(&rt, w, r) })
+		var h http.Handler = http.HandlerFunc(a.server(&rt))
 		if rt.large {
 			h = compress(h)
 		}
@@ -99,11 +101,11 @@ func (a *API) router() (http.Handler, error) {
 	}
 	mux.Method("GET", "/metrics", a.metricsHandler())
 
-	lost := &route{method: "other", pattern: "unmatched", access: unmetered, handle: func(_ context.Context, x *exchange) error {
+	lost := &route{method: "other", pattern: "unmatched", access: unmetered, unmatched: true, handle: func(_ context.Context, x *exchange) error {
 		return nowhere(mux, x.r)
 	}}
 	a.prepare(lost)
-	answer := func(w http.ResponseWriter, r *http.Request) { a.serve(lost, w, r) }
+	answer := a.server(lost)
 	mux.NotFound(answer)
 	mux.MethodNotAllowed(answer)
 
@@ -111,7 +113,7 @@ func (a *API) router() (http.Handler, error) {
 		return &problem{Code: messages.CodeNotFound}
 	}}
 	a.prepare(noFile)
-	page, err := web.New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.serve(noFile, w, r) }))
+	page, err := web.New(http.HandlerFunc(a.server(noFile)))
 	if err != nil {
 		return nil, err
 	}

@@ -8,14 +8,26 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/transport/spans"
+	"github.com/dibs-calls/dibs/transport/wire"
 )
 
 // serve is what every request goes through.
 func (a *API) serve(rt *route, w http.ResponseWriter, r *http.Request) {
-	began := a.Now()
-	x := &exchange{w: w, r: r, route: rt, rooms: &a.rooms}
+	a.exchange(&exchange{w: w, r: r, route: rt, rooms: &a.rooms})
+}
+
+// exchange answers the request of x, which nobody has touched.
+func (a *API) exchange(x *exchange) {
+	rt, began := x.route, a.Now()
+	defer func() {
+		if x.helping != nil { // also when the answer is broken off
+			x.helping.done()
+		}
+	}()
 	defer func() {
 		if v := recover(); v != nil {
 			a.recovered(x, v)
@@ -25,14 +37,13 @@ func (a *API) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 		if !rt.stream || x.status != http.StatusOK { // how long a page was open is no latency
 			rt.seconds.of(x.status).Observe(took.Seconds())
 		}
-		if a.Log.Enabled(r.Context(), slog.LevelDebug) {
-			a.Log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("method", r.Method),
-				slog.String("route", rt.pattern), slog.Int("status", x.status), slog.Duration("took", took))
+		if a.Log.Enabled(x.r.Context(), slog.LevelDebug) {
+			a.logServed(x, took)
 		}
 	}()
-	a.setHeader(w.Header())
+	a.setHeader(x.w.Header())
 	if err := a.run(x); err != nil {
-		a.fail(x, problemOf(err, r.Method))
+		a.fail(x, problemOf(err, x.r.Method))
 	}
 }
 
@@ -53,6 +64,12 @@ func (a *API) run(x *exchange) error {
 	}
 	if rt.maxBody > 0 {
 		if err := x.readBody(rt.maxBody); err != nil {
+			return err
+		}
+	}
+	if rt.change { // before a place is taken: which one depends on it
+		x.change = new(wire.Change)
+		if err := x.decode(x.change); err != nil {
 			return err
 		}
 	}
@@ -113,10 +130,17 @@ func (a *API) recovered(x *exchange, v any) {
 	}
 	cause := fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 	if x.status != 0 {
+		a.mark(x, messages.CodeInternal, http.StatusInternalServerError)
 		a.logFailure(x, x.status, &problem{Code: messages.CodeInternal, Cause: cause})
 		panic(http.ErrAbortHandler)
 	}
 	a.fail(x, &problem{Code: messages.CodeInternal, Cause: cause})
+}
+
+func (a *API) logServed(x *exchange, took time.Duration) {
+	a.Log.LogAttrs(x.r.Context(), slog.LevelDebug, "request", spans.Logged(x.r.Context(), []slog.Attr{
+		slog.String("method", x.r.Method), slog.String("route", x.route.pattern),
+		slog.Int("status", x.status), slog.Duration("took", took)})...)
 }
 
 // logFailure logs what is the server's fault: every defect, and of the many
@@ -127,6 +151,7 @@ func (a *API) logFailure(x *exchange, status int, p *problem) {
 	if x.who != nil {
 		attrs = append(attrs, slog.String("caller", x.who.Caller()))
 	}
+	attrs = spans.Logged(x.r.Context(), attrs)
 	if status == http.StatusServiceUnavailable {
 		a.busyLog.Do(func() {
 			a.Log.LogAttrs(x.r.Context(), slog.LevelWarn, "request refused", attrs...)

@@ -88,7 +88,7 @@ func (r *running) dial(t *testing.T, text string) net.Conn {
 // open, and others out no longer than ReadHeaderTimeout.
 func TestSlowHeaders(t *testing.T) {
 	const conns = 8
-	r := serve(t, newWorld(t), Limits{MaxConns: conns, ReadHeaderTimeout: 100 * time.Millisecond})
+	r := serve(t, newWorld(t), Limits{MaxConns: conns, ReadHeaderTimeout: 300 * time.Millisecond})
 	for range 5 * conns {
 		r.dial(t, "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ")
 	}

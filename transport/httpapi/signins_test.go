@@ -183,12 +183,12 @@ func TestAddressOf(t *testing.T) {
 	}
 }
 
-// waitFor waits until done, at most ten seconds.
+// waitFor waits until done, at most half a minute.
 func waitFor(t testing.TB, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	limit := time.After(10 * time.Second)
+	limit := time.After(30 * time.Second)
 	for !done() {
 		select {
 		case <-tick.C:

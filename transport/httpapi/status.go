@@ -13,14 +13,11 @@ import (
 
 // changeStatus starts, ends or renews a call.
 func (a *API) changeStatus(ctx context.Context, x *exchange) error {
-	var in wire.Change
-	if err := x.decode(&in); err != nil {
-		return err
-	}
+	in := x.change
 	if err := oneOf("action", in.Action, wire.ActionStart, wire.ActionEnd, wire.ActionRenew); err != nil {
 		return err
 	}
-	id, err := a.actingForChange(ctx, x.who, &in)
+	id, err := a.actingForChange(ctx, x.who, in)
 	if err != nil {
 		return err
 	}
@@ -35,11 +32,11 @@ func (a *API) changeStatus(ctx context.Context, x *exchange) error {
 	var answer any
 	switch in.Action {
 	case wire.ActionStart:
-		answer, err = a.desk.Start(ctx, user, &in, key)
+		answer, err = a.desk.Start(ctx, user, in, key)
 	case wire.ActionEnd:
-		answer, err = a.desk.End(ctx, user, &in, key)
+		answer, err = a.desk.End(ctx, user, in, key)
 	default:
-		answer, err = a.desk.Renew(ctx, user, &in, key)
+		answer, err = a.desk.Renew(ctx, user, in, key)
 	}
 	if err != nil {
 		return err

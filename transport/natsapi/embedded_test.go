@@ -119,7 +119,7 @@ func TestPortThatIsTaken(t *testing.T) {
 		closeBus(t, bus)
 		t.Fatal("opened")
 	}
-	if took := time.Since(began); took > 5*time.Second || !strings.Contains(err.Error(), "address already in use") {
+	if took := time.Since(began); took > startWithin/2 || !strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("after %s: %v", took, err)
 	}
 }
@@ -170,6 +170,9 @@ func holding(t *testing.T, dir string, text []byte) (found string) {
 		data, err := os.ReadFile(path)
 		if bytes.Contains(data, text) {
 			found = path
+		}
+		if errors.Is(err, os.ErrNotExist) {
+			return nil // the server has put another one in its place
 		}
 		return err
 	}); err != nil {

@@ -30,6 +30,7 @@ func TestPublishingComesBackAfterAFullDisk(t *testing.T) {
 	bus := open(t, cfg)
 	sink := newRecorder()
 	following(t, bus, sink)
+	attached(t, sink) // it begins at the end of the stream
 	outbox := &natstest.Outbox{}
 	p := publishing(t, bus, outbox)
 	events := calls(outbox, 5, 2)

@@ -17,12 +17,12 @@ import (
 
 func attached(t *testing.T, sink *recorder) {
 	t.Helper()
-	waitFor(t, 10*time.Second, "the feed is attached", func() bool { return !sink.isStale() })
+	waitFor(t, 30*time.Second, "the feed is attached", func() bool { return !sink.isStale() })
 }
 
 func brought(t *testing.T, sink *recorder, n int) {
 	t.Helper()
-	waitFor(t, 10*time.Second, "the feed has brought its events", func() bool { got, _ := sink.counts(); return got >= n })
+	waitFor(t, 30*time.Second, "the feed has brought its events", func() bool { got, _ := sink.counts(); return got >= n })
 }
 
 // A new sink begins at the end of the stream, and says where that is.
@@ -99,14 +99,14 @@ func TestFeedOfAStreamThatIsMadeAnew(t *testing.T) {
 	if err := bus.js.DeleteStream(t.Context(), StreamName); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, 5*time.Second, "the feed is stale", sink.isStale)
+	waitFor(t, 30*time.Second, "the feed is stale", sink.isStale)
 	outbox.Add(natstest.Started(9, 0))
 	p.Wake()
 	empty(t, outbox)
 	attached(t, sink)
 	outbox.Add(natstest.Ended(9, 0))
 	p.Wake()
-	waitFor(t, 10*time.Second, "the end is brought", func() bool {
+	waitFor(t, 30*time.Second, "the end is brought", func() bool {
 		sink.mu.Lock()
 		defer sink.mu.Unlock()
 		return sink.events[len(sink.events)-1].ID == natstest.Ended(9, 0).ID

@@ -221,7 +221,7 @@ func TestStopFlushesAndIsBounded(t *testing.T) {
 	<-entered
 	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	time.AfterFunc(200*time.Millisecond, func() { close(release) })
+	time.AfterFunc(time.Second, func() { close(release) }) // long after Stop has seen that its time is up
 	if err := p.Stop(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want that time ran out", err)
 	}

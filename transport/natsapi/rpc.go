@@ -15,6 +15,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/dibs-calls/dibs/admission"
+	"github.com/dibs-calls/dibs/transport/spans"
 	"github.com/dibs-calls/dibs/transport/wire"
 )
 
@@ -54,6 +55,7 @@ type ServiceConfig struct {
 	// without one together; zero: no limit. A name may use up one second's worth
 	// at once.
 	RateLimit float64
+	Tracing   *spans.Tracing // nil: there is none
 }
 
 // Service answers requests over NATS, as the micro service "dibs". The nodes of
@@ -68,7 +70,8 @@ type ServiceConfig struct {
 // status that HTTP gives) and, where it is worth trying again, Retry-After.
 //
 // Headers of a request: Idempotency-Key, as over HTTP; Dibs-Timeout, how long
-// the caller waits for the answer, as Go writes durations ("1.5s").
+// the caller waits for the answer, as Go writes durations ("1.5s"); traceparent,
+// where there is tracing.
 //
 // Who is asking: NATS says who may publish on a subject and does not tell us
 // who did. Whoever may publish on dibs.rpc.> is a service and acts for any
@@ -202,6 +205,7 @@ func (s *Service) take(e *endpoint, name string, r micro.Request) {
 		s.log.Debug("a request that cannot be answered is dropped", "subject", x.subject, "reply", x.reply)
 		return
 	}
+	x.begin()
 	who := x.scope()
 	pass, p := s.enter(who, e.class)
 	if p != nil {
@@ -263,7 +267,7 @@ func (x *rpc) serve() {
 		x.finish(nil, err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	ctx, cancel := context.WithTimeout(x.context(), timeout)
 	defer cancel()
 	answer, err := x.endpoint.handle(ctx, x)
 	x.finish(answer, err)

@@ -11,8 +11,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/dibs-calls/dibs/messages"
+	"github.com/dibs-calls/dibs/transport/spans"
 	"github.com/dibs-calls/dibs/transport/wire"
 )
 
@@ -32,7 +34,8 @@ type rpc struct {
 	header   micro.Headers
 	body     []byte
 	began    time.Time
-	done     bool // it was carried out
+	span     trace.Span // nil: there is no tracing
+	done     bool       // it was carried out
 }
 
 // answerable reports whether an answer may be sent to subject. The server lets
@@ -136,12 +139,15 @@ func (x *rpc) change(ctx context.Context) (in *wire.Change, user messages.User, 
 func (x *rpc) finish(answer any, err error) {
 	out := nats.NewMsg(x.reply)
 	status := http.StatusOK
+	var p *wire.Problem
 	if err == nil {
 		out.Data, err = json.Marshal(answer)
 	}
 	if err != nil {
-		status = x.refuse(out, wire.ProblemOf(err, x.endpoint.action == ""))
+		p = wire.ProblemOf(err, x.endpoint.action == "")
+		status = x.refuse(out, p)
 	}
+	x.end(p)
 	x.done = status == http.StatusOK
 	x.service.metrics.served(x.name, status, time.Since(x.began))
 	// While the connection is down nothing can be answered. The caller asks
@@ -161,12 +167,13 @@ func (x *rpc) refuse(out *nats.Msg, p *wire.Problem) (status int) {
 		out.Header.Set("Retry-After", seconds)
 	}
 	attrs := []slog.Attr{slog.String("subject", x.subject), slog.String("code", string(p.Code)), slog.Any("cause", p.Cause)}
-	log := x.service.log
+	ctx, log := x.context(), x.service.log
+	attrs = spans.Logged(ctx, attrs)
 	switch how.Status {
 	case http.StatusServiceUnavailable:
-		x.service.busyLog.Do(func() { log.LogAttrs(context.Background(), slog.LevelWarn, "request refused", attrs...) })
+		x.service.busyLog.Do(func() { log.LogAttrs(ctx, slog.LevelWarn, "request refused", attrs...) })
 	case http.StatusInternalServerError:
-		log.LogAttrs(context.Background(), slog.LevelError, "request failed", attrs...)
+		log.LogAttrs(ctx, slog.LevelError, "request failed", attrs...)
 	}
 	return how.Status
 }

@@ -136,6 +136,9 @@ func ShowWrite(w messages.Write) string {
 	if w.Report != nil {
 		s += " report=" + w.Report.ID
 	}
+	if w.Adopts {
+		s += " adopting"
+	}
 	if w.Refusal != nil {
 		s += " recording " + ShowAnswer(*w.Refusal)
 	}

@@ -12,9 +12,11 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/dibs-calls/dibs/internal/testport"
 )
 
-const startWithin = 20 * time.Second
+const startWithin = time.Minute
 
 // Build compiles the nats-server of the version in go.mod into dir and returns
 // its path. The go command caches all but the linking.
@@ -45,12 +47,11 @@ type Server struct {
 
 // NewServer describes a server that keeps its files in dir; Start starts it.
 func NewServer(bin, dir string) (*Server, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := testport.TCP()
 	if err != nil {
 		return nil, fmt.Errorf("looking for a free port: %w", err)
 	}
-	addr := ln.Addr().String()
-	return &Server{bin: bin, dir: dir, addr: addr}, ln.Close()
+	return &Server{bin: bin, dir: dir, addr: addr}, nil
 }
 
 // URL is where clients connect.

@@ -1,4 +1,4 @@
-package harness
+package testport
 
 import (
 	"fmt"
@@ -6,10 +6,10 @@ import (
 	"net"
 )
 
-// reservePort makes a port this process's own among test processes until it ends:
+// reserve makes a port this process's own among test processes until it ends:
 // whoever listens on the name of the port in the abstract namespace, which leaves no
 // file behind and is as wide as the ports are, has it. It fails where somebody has.
-func reservePort(port int) (io.Closer, bool) {
+func reserve(port int) (io.Closer, bool) {
 	l, err := net.Listen("unix", fmt.Sprintf("@dibs-test-port-%d", port))
 	if err != nil {
 		return nil, false

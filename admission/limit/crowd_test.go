@@ -1,0 +1,50 @@
+package limit
+
+import (
+	"testing"
+	"time"
+)
+
+// crowded is a window in which starts were refused, or not, and what was to run waited.
+func crowded(refused int, waited time.Duration) Window {
+	w := seen(20*time.Millisecond, 250, 10_000, refused)
+	w.Waited = waited
+	return w
+}
+
+// While starts are refused and the processors are taken whole, fewer are let in; when there
+// is time on them again, more.
+func TestCrowd(t *testing.T) {
+	c := New(4096)
+	limits := func(w Window, want ...int) {
+		t.Helper()
+		for i, n := range want {
+			before := c.Limit()
+			var lowered bool
+			if c, lowered = c.Step(w); c.Limit() != n || lowered != (n < before) {
+				t.Fatalf("window %d: limit %d (lowered: %v), want %d", i, c.Limit(), lowered, n)
+			}
+		}
+	}
+	limits(crowded(0, time.Second), Rest, Rest)                    // a fleet may: nobody is refused
+	limits(crowded(100, 8*time.Millisecond), 179, 125, 87, 64, 64) // less than may always be in flight, and no less than Least
+	limits(crowded(100, 1500*time.Microsecond), 64, 64)            // neither
+	limits(crowded(100, 900*time.Microsecond), 67, 70, 74)         // up by a twentieth
+	limits(crowded(100, 2200*time.Microsecond), 67)                // by as much as it is too long
+	limits(crowded(0, 10*time.Millisecond), 80, 96, 116)           // nobody needs it
+	limits(crowded(0, 0), 139, 167, 201, 241, 289, 347, 417)       // and it is gone in a few seconds
+	for range 20 {
+		c, _ = c.Step(crowded(0, 0))
+	}
+	if c.Limit() < Rest || c.crowd != (crowd{}) {
+		t.Errorf("limit %d, %+v", c.Limit(), c.crowd)
+	}
+}
+
+// It is found out as well when nothing is finished.
+func TestCrowdWithoutAnEnd(t *testing.T) {
+	c, _ := New(4096).Step(Window{Refused: 500, Waited: time.Second, Busy: 100})
+	if c.Limit() != 179 {
+		t.Errorf("limit %d", c.Limit())
+	}
+}
