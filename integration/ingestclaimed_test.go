@@ -163,7 +163,7 @@ func claimedAndReported(t *testing.T, args []string) {
 	}
 	for i := range nodes {
 		nodes[i].WaitReady(readyLimit)
-		apis[i] = harness.NewClient(t, nodes[i].URL, key)
+		apis[i] = harness.NewClient(t, nodes[i].URL, key).Patient(storeAway)
 	}
 	b := connectNATS(t, server.URL())
 	waitFor(t, readyLimit, "the ingest stream", func() bool {

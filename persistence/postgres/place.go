@@ -60,7 +60,13 @@ func (p *place) take(session doubt, alone bool) {
 	p.session, p.alone = session, alone
 }
 
-func (p *place) leave() { p.take(doubt{}, false) }
+// leave gives the place up. Somebody else may be let in from then on.
+func (p *place) leave() {
+	if p.seen.Load() != nil {
+		p.seen.Store(&time.Time{})
+	}
+	p.take(doubt{}, false)
+}
 
 func (p *place) certain() bool {
 	session, _ := p.get()

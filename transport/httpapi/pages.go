@@ -158,6 +158,7 @@ func (w *pageWriter) broken(err error) error {
 	case w.to == nil:
 		return err
 	}
+	w.api.mark(w.x, messages.CodeInternal, http.StatusInternalServerError)
 	w.api.logFailure(w.x, w.x.status, problemOf(err, w.x.r.Method))
 	panic(http.ErrAbortHandler)
 }

@@ -23,16 +23,10 @@ func (a *API) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 // exchange answers the request of x, which nobody has touched.
 func (a *API) exchange(x *exchange) {
 	rt, began := x.route, a.Now()
-	defer func() {
-		if x.helping != nil { // also when the answer is broken off
+	defer func() { // also when the answer is broken off
+		if x.helping != nil {
 			x.helping.done()
 		}
-	}()
-	defer func() {
-		if v := recover(); v != nil {
-			a.recovered(x, v)
-		}
-		x.rooms.leave(x.room)
 		took := a.Now().Sub(began)
 		if !rt.stream || x.status != http.StatusOK { // how long a page was open is no latency
 			rt.seconds.of(x.status).Observe(took.Seconds())
@@ -40,6 +34,12 @@ func (a *API) exchange(x *exchange) {
 		if a.Log.Enabled(x.r.Context(), slog.LevelDebug) {
 			a.logServed(x, took)
 		}
+	}()
+	defer func() {
+		if v := recover(); v != nil {
+			a.recovered(x, v)
+		}
+		x.rooms.leave(x.room)
 	}()
 	a.setHeader(x.w.Header())
 	if err := a.run(x); err != nil {

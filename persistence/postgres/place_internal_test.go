@@ -47,3 +47,21 @@ func TestWhoIsInTheWayIsTold(t *testing.T) {
 		})
 	}
 }
+
+// Who has given up the place tells nothing from memory, however lately it was had.
+func TestWhoGivesUpThePlaceIsNotTrusted(t *testing.T) {
+	s := &Store{place: newPlace(nil)}
+	if !s.Trusted() {
+		t.Error("one that never had a place is no server that is alone")
+	}
+	for range 2 {
+		s.place.saw(s.place.now(), true)
+		if !s.Trusted() {
+			t.Error("not trusted with the place")
+		}
+		s.place.leave()
+		if s.Trusted() {
+			t.Error("trusted without the place")
+		}
+	}
+}
