@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"github.com/dibs-calls/dibs/internal/testport"
 	"github.com/dibs-calls/dibs/transport/natsapi/natstest"
 )
 
@@ -18,14 +18,11 @@ func servers(t *testing.T, n int) []*Bus {
 	t.Helper()
 	var peers []string
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		addr, err := testport.TCP()
 		if err != nil {
 			t.Fatal(err)
 		}
-		peers = append(peers, l.Addr().String())
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
+		peers = append(peers, addr)
 	}
 	var all []*Bus
 	for i := range n {
@@ -69,7 +66,7 @@ func leaderOf(t *testing.T, all []*Bus) (leader, other *Bus) {
 // before lived another life.
 func disk(t *testing.T, b *Bus, flush func() error) *keeper {
 	t.Helper()
-	b.keeper.close()
+	b.keeper.close(t.Context())
 	k, err := startKeeper(b.link.nc, b.cfg.Embedded.Routes.Name, flush)
 	if err != nil {
 		t.Fatal(err)
@@ -192,10 +189,10 @@ func TestServerThatIsAwayHoldsUpNobody(t *testing.T) {
 			others = append(others, b)
 		}
 	}
-	others[0].keeper.close()
+	others[0].keeper.close(t.Context())
 	outbox.Add(natstest.Started(7, 0))
 	empty(t, outbox)
-	others[1].keeper.close()
+	others[1].keeper.close(t.Context())
 	outbox.Add(natstest.Started(8, 0))
 	failed := failing(p)
 	waitFor(t, soon, "publishing fails", failed)
@@ -206,4 +203,36 @@ func TestServerThatIsAwayHoldsUpNobody(t *testing.T) {
 		disk(t, b, b.embedded.Sync)
 	}
 	empty(t, outbox)
+}
+
+// A server whose disk is slow can be reached, and a node that stops does not wait for a disk
+// that hangs.
+func TestSlowDiskIsFoundAtOnceAndHoldsUpNoEnd(t *testing.T) {
+	all := servers(t, 2)
+	leader, other := leaderOf(t, all)
+	flushing, slow := make(chan struct{}), make(chan struct{})
+	k := disk(t, leader, func() error { close(flushing); <-slow; return nil })
+	before, err := other.keepers(StreamName).before(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	flushed := make(chan error)
+	go func() { flushed <- before.flush(t.Context()) }()
+	<-flushing
+	if _, err := other.keepers(StreamName).before(t.Context()); err != nil {
+		t.Errorf("while the disk is written to: %v", err)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	k.close(ended)
+	select {
+	case <-k.done:
+		t.Error("the flush was waited for")
+	default:
+	}
+	close(slow)
+	if err := <-flushed; err != nil {
+		t.Errorf("what was asked before is answered: %v", err)
+	}
+	k.close(t.Context())
 }
