@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +21,8 @@ const (
 	// lifeWithin and diskWithin are how long a server may take to answer.
 	lifeWithin = time.Second
 	diskWithin = 3 * time.Second
+	// levelEvery is how often it is asked whether those that are to flush have everything.
+	levelEvery = 10 * time.Millisecond
 )
 
 // keepers has a stream written to the disks that it is on, where the servers inside several
@@ -31,12 +34,17 @@ const (
 // machine's power, and its flush says nothing. So who keeps the stream, and which life each
 // of them lives, has to be known before the message is sent, and only they answer for it.
 //
-// A server that cannot be reached keeps nobody waiting as long as most can be: then what is
-// acknowledged is on each of those. It is safe for concurrent use.
+// A server that cannot be reached keeps nobody waiting as long as most can be. It may be its
+// node alone that does not answer: then it counts among those for whom the leader
+// acknowledges, and one of the others may have the message later. So before the others flush
+// their files the leader has to say that they have all that it has acknowledged. It is safe
+// for concurrent use.
 type keepers struct {
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	stream string
+	// seen replaces what the stream's leader says of those that keep it, in tests.
+	seen func(*jetstream.ClusterInfo)
 
 	mu   sync.Mutex
 	last *kept
@@ -47,10 +55,28 @@ type kept struct {
 	of    *keepers
 	lives map[string]string // by name
 	until time.Time         // it is asked again then
+	led   *reign            // nil: nobody is left out, and it does not matter
+}
+
+// reign is from when to when a server leads those that keep a stream. What one has
+// acknowledged the next one may take for not acknowledged, until it has a message of its own.
+type reign struct {
+	leader string
+	since  time.Time
 }
 
 func (k *kept) same(other *kept) bool {
-	return k == other || k != nil && other != nil && maps.Equal(k.lives, other.lives)
+	if k == nil || other == nil || k == other {
+		return k == other
+	}
+	return maps.Equal(k.lives, other.lives) && k.led.same(other.led)
+}
+
+func (r *reign) same(other *reign) bool {
+	if r == nil || other == nil {
+		return r == other
+	}
+	return r.leader == other.leader && r.since.Equal(other.since)
 }
 
 // before returns who keeps the stream, before something is sent to it.
@@ -74,7 +100,8 @@ func (s *keepers) before(ctx context.Context) (*kept, error) {
 	return found, nil
 }
 
-func (s *keepers) find(ctx context.Context) (*kept, error) {
+// cluster is what the stream's leader says of those that keep it.
+func (s *keepers) cluster(ctx context.Context) (*jetstream.ClusterInfo, error) {
 	stream, err := s.js.Stream(ctx, s.stream)
 	if err != nil {
 		return nil, err
@@ -82,6 +109,17 @@ func (s *keepers) find(ctx context.Context) (*kept, error) {
 	cluster := stream.CachedInfo().Cluster
 	if cluster == nil || cluster.Leader == "" {
 		return nil, errors.New("it has no leader")
+	}
+	if s.seen != nil {
+		s.seen(cluster)
+	}
+	return cluster, nil
+}
+
+func (s *keepers) find(ctx context.Context) (*kept, error) {
+	cluster, err := s.cluster(ctx)
+	if err != nil {
+		return nil, err
 	}
 	names := []string{cluster.Leader}
 	for _, r := range cluster.Replicas {
@@ -106,7 +144,11 @@ func (s *keepers) find(ctx context.Context) (*kept, error) {
 	}
 	found.until = time.Now().Add(keepersKnown)
 	if len(found.lives) < all {
+		if cluster.LeaderSince == nil {
+			return nil, errors.New("its leader does not say since when it leads")
+		}
 		found.until = time.Now().Add(fewKnown)
+		found.led = &reign{cluster.Leader, *cluster.LeaderSince}
 	}
 	return found, nil
 }
@@ -117,21 +159,59 @@ func (k *kept) flush(ctx context.Context) error {
 	if k == nil {
 		return nil
 	}
-	names := make([]string, 0, len(k.lives))
-	for name := range k.lives {
-		names = append(names, name)
+	ctx, cancel := context.WithTimeout(ctx, diskWithin)
+	defer cancel()
+	err := k.level(ctx)
+	if err == nil {
+		err = k.write(ctx)
 	}
-	err := each(names, func(name string) error {
+	if err != nil {
+		k.of.forget(k)
+	}
+	return err
+}
+
+func (k *kept) write(ctx context.Context) error {
+	return each(slices.Collect(maps.Keys(k.lives)), func(name string) error {
 		life, err := k.of.ask(ctx, name, k.lives[name], diskWithin)
 		if err == nil && life != k.lives[name] {
 			err = fmt.Errorf("the NATS server of %s has started anew and may have lost what it acknowledged", name)
 		}
 		return err
 	})
-	if err != nil {
-		k.of.forget(k)
+}
+
+// level returns when all who are to flush have what was acknowledged, where that is not
+// certain: with one left out, they may not be those that the leader acknowledged for. The
+// leader's word is good for what it acknowledged in this reign, with this life.
+func (k *kept) level(ctx context.Context) error {
+	if k.led == nil {
+		return nil // all flush, and so do all that it was acknowledged for
 	}
-	return err
+	behind := maps.Clone(k.lives)
+	delete(behind, k.led.leader)
+	for {
+		cluster, err := k.of.cluster(ctx)
+		if err != nil {
+			return fmt.Errorf("finding out whether the NATS servers that keep the stream %s are level: %w", k.of.stream, err)
+		}
+		if cluster.LeaderSince == nil || !k.led.same(&reign{cluster.Leader, *cluster.LeaderSince}) {
+			return fmt.Errorf("another NATS server leads those that keep the stream %s", k.of.stream)
+		}
+		for _, r := range cluster.Replicas {
+			if r.Current && !r.Offline && r.Lag == 0 {
+				delete(behind, r.Name)
+			}
+		}
+		if len(behind) == 0 {
+			return nil
+		}
+		select {
+		case <-time.After(levelEvery):
+		case <-ctx.Done():
+			return fmt.Errorf("%d of the NATS servers that keep the stream %s are behind: %w", len(behind), k.of.stream, ctx.Err())
+		}
+	}
 }
 
 func (s *keepers) forget(k *kept) {

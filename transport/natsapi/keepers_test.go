@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/dibs-calls/dibs/internal/testport"
 	"github.com/dibs-calls/dibs/transport/natsapi/natstest"
 )
@@ -203,6 +205,52 @@ func TestServerThatIsAwayHoldsUpNobody(t *testing.T) {
 		disk(t, b, b.embedded.Sync)
 	}
 	empty(t, outbox)
+}
+
+// With one of three left out, an acknowledgement may be for the leader and that one. So the
+// third is not asked to flush before it has what was acknowledged.
+func TestWhoIsBehindFlushesLater(t *testing.T) {
+	all := servers(t, 3)
+	leader, away := leaderOf(t, all)
+	away.keeper.close(t.Context())
+	var flushes, looks atomic.Int32
+	for _, b := range all {
+		if b != away {
+			disk(t, b, func() error { flushes.Add(1); return nil })
+		}
+	}
+	asked := leader.keepers(StreamName)
+	var kept *kept
+	waitFor(t, soon, "most of those that keep the stream are known", func() (ok bool) {
+		var err error
+		kept, err = asked.before(t.Context())
+		return err == nil
+	})
+	asked.seen = func(cluster *jetstream.ClusterInfo) {
+		if looks.Add(1) > 3 {
+			return
+		}
+		if n := flushes.Load(); n != 0 {
+			t.Errorf("%d have flushed what one of them may not have", n)
+		}
+		for _, r := range cluster.Replicas {
+			r.Current, r.Lag = false, 1
+		}
+	}
+	if err := kept.flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n, m := flushes.Load(), looks.Load(); n != 2 || m < 4 {
+		t.Errorf("%d flushed after %d looks, want 2 after 4 or more", n, m)
+	}
+	// Another leader does not know what this one has acknowledged.
+	asked.seen = func(cluster *jetstream.ClusterInfo) {
+		later := cluster.LeaderSince.Add(1)
+		cluster.LeaderSince = &later
+	}
+	if err := kept.flush(t.Context()); err == nil || flushes.Load() != 2 {
+		t.Errorf("%d flushed under another leader: %v", flushes.Load(), err)
+	}
 }
 
 // A server whose disk is slow can be reached, and a node that stops does not wait for a disk
