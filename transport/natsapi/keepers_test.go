@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/dibs-calls/dibs/internal/testport"
 	"github.com/dibs-calls/dibs/transport/natsapi/natstest"
@@ -283,4 +284,24 @@ func TestSlowDiskIsFoundAtOnceAndHoldsUpNoEnd(t *testing.T) {
 		t.Errorf("what was asked before is answered: %v", err)
 	}
 	k.close(t.Context())
+}
+
+// Who has nothing to send needs nobody who keeps it: the last nodes of a cluster that is
+// stopped find nobody.
+func TestIdlePublisherNeedsNobody(t *testing.T) {
+	all := servers(t, 2)
+	leader, other := leaderOf(t, all)
+	leader.keeper.close(t.Context())
+	var reads atomic.Int32
+	outbox := &natstest.Outbox{OnRead: func() error { reads.Add(1); return nil }}
+	p := publishing(t, other, outbox)
+	waitFor(t, soon, "the outbox is read", func() bool { return reads.Load() > 3 })
+	if n := testutil.ToFloat64(p.metrics.failures); n != 0 {
+		t.Errorf("%v failures of a publisher that has nothing to publish", n)
+	}
+	failed := failing(p)
+	outbox.Add(natstest.Started(0, 0))
+	waitFor(t, soon, "publishing fails", failed)
+	disk(t, leader, leader.embedded.Sync)
+	empty(t, outbox)
 }
