@@ -39,7 +39,7 @@ type keepers struct {
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	stream string
-	// seen replaces what the stream's leader says of those that keep it, in tests.
+	// seen looks at what the stream's leader says of those that keep it; tests change it.
 	seen func(*jetstream.ClusterInfo)
 
 	mu   sync.Mutex
