@@ -81,7 +81,8 @@ func (x *tx) adopt(w *messages.Write) (messages.Outcome, error) {
 	if err != nil {
 		return messages.Outcome{}, err
 	}
-	switch persistence.AdoptionOf(w, facts) {
+	adoption := persistence.AdoptionOf(w, facts)
+	switch adoption {
 	case persistence.AdoptGone:
 		return messages.Outcome{Kind: messages.OutcomeCallGone}, nil
 	case persistence.AdoptBegun:
@@ -92,15 +93,17 @@ func (x *tx) adopt(w *messages.Write) (messages.Outcome, error) {
 		if w.Kind != messages.WriteRelease {
 			return messages.Outcome{Kind: messages.OutcomeFoundOver}, nil
 		}
-	case persistence.Adopt:
-		if err := x.recordName(w); err != nil {
-			return messages.Outcome{}, err
-		}
-	case persistence.AdoptAgain:
+	case persistence.Adopt, persistence.AdoptAgain:
 	}
 	o, err := x.carryOut(*w)
+	if err != nil || o.Kind != messages.OutcomeDone {
+		return o, err
+	}
 	if w.Kind == messages.WriteNote {
 		o.Call = own.Call
+	}
+	if adoption == persistence.Adopt {
+		err = x.recordName(w)
 	}
 	return o, err
 }

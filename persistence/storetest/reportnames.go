@@ -15,6 +15,7 @@ func reportNamePromises() []promise {
 	return []promise{
 		{"A report of a call that its user claimed is about that call, and ends it", nameAdopts},
 		{"A call has a name once, whatever it is told", nameOnce},
+		{"What is not carried out names nothing", nameOfRefused},
 		{"A name is of one call, and only its user ends it", nameOfOne},
 		{"A call that began by a report takes no other name", nameOfBegun},
 		{"What is not in progress takes no name", nameOfGone},
@@ -138,6 +139,17 @@ func nameOnce(t *testing.T, s persistence.Store) {
 	wantKind(t, commitOne(t, s, over), messages.OutcomeDone)
 	wantRepeated(t, s, over)
 	wantRepeated(t, s, adopting(call, r))
+}
+
+func nameOfRefused(t *testing.T, s persistence.Store) {
+	users, clients := addUsers(t, s, 2), addClients(t, s, 2)
+	call, theirs := start(t, s, users[0], clients[0]), start(t, s, users[1], clients[1])
+	r := nameFor("pbx", call, 0)
+	w := adopting(call, r)
+	w.Log = logOf(users[0], messages.Client{ID: newClientID()}, "about nobody")
+	wantNoEvent(t, commitOne(t, s, w), messages.OutcomeNoClient)
+	wantAdopted(t, s, theirs, r)
+	wantHeld(t, s, call)
 }
 
 func nameOfOne(t *testing.T, s persistence.Store) {

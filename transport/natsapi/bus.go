@@ -201,7 +201,7 @@ func (b *Bus) Lost() <-chan error { return b.link.lost }
 // ctx ends. Publishers and feeds are stopped before. It can be repeated.
 func (b *Bus) Close(ctx context.Context) error {
 	if b.keeper != nil {
-		b.keeper.close()
+		b.keeper.close(ctx)
 	}
 	if b.link != nil {
 		b.link.close()

@@ -1,6 +1,7 @@
 package natsapi
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -17,11 +18,12 @@ const keeperError = "Dibs-Error"
 // keeper answers for the server inside this node, one of several: what the servers of other
 // nodes were acknowledged may be in its files alone. Whoever asks names the life that he
 // knows, and gets it back when the files are on stable storage; without one, or with another
-// one, he is told this one and nothing is done. It has one goroutine.
+// one, he is told this one at once and nothing is done. It has one goroutine, which flushes:
+// who asks for the life alone, a server that can be reached, does not wait for a slow disk.
 type keeper struct {
 	life  string // of this process: what an earlier one had not written may be gone
 	flush func() error
-	asked chan *nats.Msg
+	asked chan *nats.Msg // who waits for a flush
 	sub   *nats.Subscription
 	stop  chan struct{}
 	done  chan struct{}
@@ -32,13 +34,25 @@ func startKeeper(nc *nats.Conn, name string, flush func() error) (*keeper, error
 		life: uuid.NewString(), flush: flush, asked: make(chan *nats.Msg, 256),
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
-	sub, err := nc.ChanSubscribe(keeperSubject+name, k.asked) // what finds no room is not answered
+	sub, err := nc.Subscribe(keeperSubject+name, k.hear)
 	if err != nil {
 		return nil, fmt.Errorf("listening to the other NATS servers' nodes: %w", err)
 	}
 	k.sub = sub
 	go k.run()
 	return k, nil
+}
+
+// hear never waits.
+func (k *keeper) hear(m *nats.Msg) {
+	if string(m.Data) != k.life {
+		k.answer(m, nil)
+		return
+	}
+	select {
+	case k.asked <- m:
+	default: // what finds no room is not answered
+	}
 }
 
 func (k *keeper) run() {
@@ -59,32 +73,32 @@ func (k *keeper) serve(m *nats.Msg) {
 	for range len(k.asked) {
 		waiting = append(waiting, <-k.asked)
 	}
-	var flushed bool
-	var err error
+	err := k.flush()
 	for _, m := range waiting {
-		answer := nats.NewMsg(m.Reply)
-		answer.Data = []byte(k.life)
-		if string(m.Data) == k.life {
-			if !flushed {
-				flushed, err = true, k.flush()
-			}
-			if err != nil {
-				answer.Data = nil
-				answer.Header.Set(keeperError, err.Error())
-			}
-		}
-		_ = m.RespondMsg(answer) // lost, it is as if nobody had answered
+		k.answer(m, err)
 	}
 }
 
-// close can be repeated by one goroutine.
-func (k *keeper) close() {
+func (k *keeper) answer(m *nats.Msg, err error) {
+	answer := nats.NewMsg(m.Reply)
+	if err == nil {
+		answer.Data = []byte(k.life)
+	} else {
+		answer.Header.Set(keeperError, err.Error())
+	}
+	_ = m.RespondMsg(answer) // lost, it is as if nobody had answered
+}
+
+// close waits for a flush under way, until ctx ends. It can be repeated by one goroutine.
+func (k *keeper) close(ctx context.Context) {
 	select {
 	case <-k.stop:
-		return
 	default:
+		_ = k.sub.Unsubscribe() // the connection may be closed
+		close(k.stop)
 	}
-	_ = k.sub.Unsubscribe() // the connection may be closed
-	close(k.stop)
-	<-k.done
+	select {
+	case <-k.done:
+	case <-ctx.Done(): // a disk that hangs; nobody hears of it any more
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
 	"time"
 
@@ -31,26 +30,20 @@ const (
 // machine's power, and its flush says nothing. So who keeps the stream, and which life each
 // of them lives, has to be known before the message is sent, and only they answer for it.
 //
-// A server that cannot be reached keeps nobody waiting as long as most can be: then what is
-// acknowledged is on each of those. It is safe for concurrent use.
+// A server that cannot be reached keeps nobody waiting as long as most can be. It may be its
+// node alone that does not answer: then it counts among those for whom the leader
+// acknowledges, and one of the others may have the message later. So before the others flush
+// their files the leader has to say that they have all that it has acknowledged. It is safe
+// for concurrent use.
 type keepers struct {
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	stream string
+	// seen looks at what the stream's leader says of those that keep it; tests change it.
+	seen func(*jetstream.ClusterInfo)
 
 	mu   sync.Mutex
 	last *kept
-}
-
-// kept is who kept a stream at some time. It is not changed. Nil: nobody has to be asked.
-type kept struct {
-	of    *keepers
-	lives map[string]string // by name
-	until time.Time         // it is asked again then
-}
-
-func (k *kept) same(other *kept) bool {
-	return k == other || k != nil && other != nil && maps.Equal(k.lives, other.lives)
 }
 
 // before returns who keeps the stream, before something is sent to it.
@@ -74,7 +67,8 @@ func (s *keepers) before(ctx context.Context) (*kept, error) {
 	return found, nil
 }
 
-func (s *keepers) find(ctx context.Context) (*kept, error) {
+// cluster is what the stream's leader says of those that keep it.
+func (s *keepers) cluster(ctx context.Context) (*jetstream.ClusterInfo, error) {
 	stream, err := s.js.Stream(ctx, s.stream)
 	if err != nil {
 		return nil, err
@@ -82,6 +76,17 @@ func (s *keepers) find(ctx context.Context) (*kept, error) {
 	cluster := stream.CachedInfo().Cluster
 	if cluster == nil || cluster.Leader == "" {
 		return nil, errors.New("it has no leader")
+	}
+	if s.seen != nil {
+		s.seen(cluster)
+	}
+	return cluster, nil
+}
+
+func (s *keepers) find(ctx context.Context) (*kept, error) {
+	cluster, err := s.cluster(ctx)
+	if err != nil {
+		return nil, err
 	}
 	names := []string{cluster.Leader}
 	for _, r := range cluster.Replicas {
@@ -106,32 +111,13 @@ func (s *keepers) find(ctx context.Context) (*kept, error) {
 	}
 	found.until = time.Now().Add(keepersKnown)
 	if len(found.lives) < all {
+		if cluster.LeaderSince == nil {
+			return nil, errors.New("its leader does not say since when it leads")
+		}
 		found.until = time.Now().Add(fewKnown)
+		found.led = &reign{cluster.Leader, *cluster.LeaderSince}
 	}
 	return found, nil
-}
-
-// flush returns when what was sent and acknowledged since k was found is on stable storage.
-// After an error that may be lost, and has to be sent again.
-func (k *kept) flush(ctx context.Context) error {
-	if k == nil {
-		return nil
-	}
-	names := make([]string, 0, len(k.lives))
-	for name := range k.lives {
-		names = append(names, name)
-	}
-	err := each(names, func(name string) error {
-		life, err := k.of.ask(ctx, name, k.lives[name], diskWithin)
-		if err == nil && life != k.lives[name] {
-			err = fmt.Errorf("the NATS server of %s has started anew and may have lost what it acknowledged", name)
-		}
-		return err
-	})
-	if err != nil {
-		k.of.forget(k)
-	}
-	return err
 }
 
 func (s *keepers) forget(k *kept) {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/dibs-calls/dibs/internal/testport"
 	"github.com/dibs-calls/dibs/transport/natsapi/natstest"
 )
 
@@ -18,14 +21,11 @@ func servers(t *testing.T, n int) []*Bus {
 	t.Helper()
 	var peers []string
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		addr, err := testport.TCP()
 		if err != nil {
 			t.Fatal(err)
 		}
-		peers = append(peers, l.Addr().String())
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
+		peers = append(peers, addr)
 	}
 	var all []*Bus
 	for i := range n {
@@ -69,7 +69,7 @@ func leaderOf(t *testing.T, all []*Bus) (leader, other *Bus) {
 // before lived another life.
 func disk(t *testing.T, b *Bus, flush func() error) *keeper {
 	t.Helper()
-	b.keeper.close()
+	b.keeper.close(t.Context())
 	k, err := startKeeper(b.link.nc, b.cfg.Embedded.Routes.Name, flush)
 	if err != nil {
 		t.Fatal(err)
@@ -192,10 +192,10 @@ func TestServerThatIsAwayHoldsUpNobody(t *testing.T) {
 			others = append(others, b)
 		}
 	}
-	others[0].keeper.close()
+	others[0].keeper.close(t.Context())
 	outbox.Add(natstest.Started(7, 0))
 	empty(t, outbox)
-	others[1].keeper.close()
+	others[1].keeper.close(t.Context())
 	outbox.Add(natstest.Started(8, 0))
 	failed := failing(p)
 	waitFor(t, soon, "publishing fails", failed)
@@ -205,5 +205,103 @@ func TestServerThatIsAwayHoldsUpNobody(t *testing.T) {
 	for _, b := range others {
 		disk(t, b, b.embedded.Sync)
 	}
+	empty(t, outbox)
+}
+
+// With one of three left out, an acknowledgement may be for the leader and that one. So the
+// third is not asked to flush before it has what was acknowledged.
+func TestWhoIsBehindFlushesLater(t *testing.T) {
+	all := servers(t, 3)
+	leader, away := leaderOf(t, all)
+	away.keeper.close(t.Context())
+	var flushes, looks atomic.Int32
+	for _, b := range all {
+		if b != away {
+			disk(t, b, func() error { flushes.Add(1); return nil })
+		}
+	}
+	asked := leader.keepers(StreamName)
+	var kept *kept
+	waitFor(t, soon, "most of those that keep the stream are known", func() (ok bool) {
+		var err error
+		kept, err = asked.before(t.Context())
+		return err == nil
+	})
+	asked.seen = func(cluster *jetstream.ClusterInfo) {
+		if looks.Add(1) > 3 {
+			return
+		}
+		if n := flushes.Load(); n != 0 {
+			t.Errorf("%d have flushed what one of them may not have", n)
+		}
+		for _, r := range cluster.Replicas {
+			r.Current, r.Lag = false, 1
+		}
+	}
+	if err := kept.flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n, m := flushes.Load(), looks.Load(); n != 2 || m < 4 {
+		t.Errorf("%d flushed after %d looks, want 2 after 4 or more", n, m)
+	}
+	// Another leader does not know what this one has acknowledged.
+	asked.seen = func(cluster *jetstream.ClusterInfo) {
+		later := cluster.LeaderSince.Add(1)
+		cluster.LeaderSince = &later
+	}
+	if err := kept.flush(t.Context()); err == nil || flushes.Load() != 2 {
+		t.Errorf("%d flushed under another leader: %v", flushes.Load(), err)
+	}
+}
+
+// A server whose disk is slow can be reached, and a node that stops does not wait for a disk
+// that hangs.
+func TestSlowDiskIsFoundAtOnceAndHoldsUpNoEnd(t *testing.T) {
+	all := servers(t, 2)
+	leader, other := leaderOf(t, all)
+	flushing, slow := make(chan struct{}), make(chan struct{})
+	k := disk(t, leader, func() error { close(flushing); <-slow; return nil })
+	before, err := other.keepers(StreamName).before(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	flushed := make(chan error)
+	go func() { flushed <- before.flush(t.Context()) }()
+	<-flushing
+	if _, err := other.keepers(StreamName).before(t.Context()); err != nil {
+		t.Errorf("while the disk is written to: %v", err)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	k.close(ended)
+	select {
+	case <-k.done:
+		t.Error("the flush was waited for")
+	default:
+	}
+	close(slow)
+	if err := <-flushed; err != nil {
+		t.Errorf("what was asked before is answered: %v", err)
+	}
+	k.close(t.Context())
+}
+
+// Who has nothing to send needs nobody who keeps it: the last nodes of a cluster that is
+// stopped find nobody.
+func TestIdlePublisherNeedsNobody(t *testing.T) {
+	all := servers(t, 2)
+	leader, other := leaderOf(t, all)
+	leader.keeper.close(t.Context())
+	var reads atomic.Int32
+	outbox := &natstest.Outbox{OnRead: func() error { reads.Add(1); return nil }}
+	p := publishing(t, other, outbox)
+	waitFor(t, soon, "the outbox is read", func() bool { return reads.Load() > 3 })
+	if n := testutil.ToFloat64(p.metrics.failures); n != 0 {
+		t.Errorf("%v failures of a publisher that has nothing to publish", n)
+	}
+	failed := failing(p)
+	outbox.Add(natstest.Started(0, 0))
+	waitFor(t, soon, "publishing fails", failed)
+	disk(t, leader, leader.embedded.Sync)
 	empty(t, outbox)
 }

@@ -41,19 +41,15 @@ func (p *Publisher) pass(ctx context.Context) (more bool, err error) {
 			return false, err
 		}
 	}
-	if err := p.meetKeepers(ctx); err != nil {
-		p.ensured = false
-		return false, err
-	}
 	began := p.now()
-	rows, err := p.rows(ctx)
+	rows, until, err := p.rowsToSend(ctx)
 	if err != nil || len(rows) == 0 {
 		return false, err
 	}
 	p.forgetOthers(rows)
 	p.plan.prepare(rows, p.acked)
 	defer p.plan.forget()
-	late, perr := p.publish(ctx, p.now().Add(sendWithin))
+	late, perr := p.publish(ctx, until)
 	met := errors.Is(perr, errMet)
 	if perr != nil && !met {
 		p.ensured = false // the stream may be what is missing
@@ -86,6 +82,26 @@ func (p *Publisher) ensure(ctx context.Context) error {
 	}
 	p.ensured = true
 	return nil
+}
+
+// rowsToSend reads the outbox, and finds out who keeps what is sent of it, until when. Where
+// there is nothing to send nobody is looked for: a publisher that is idle waits for no server.
+func (p *Publisher) rowsToSend(ctx context.Context) (rows []messages.OutboxRow, until time.Time, err error) {
+	rows, err = p.rows(ctx)
+	until = p.now().Add(sendWithin)
+	if err != nil || len(rows) == 0 {
+		return nil, until, err
+	}
+	again, err := p.meetKeepers(ctx)
+	if err != nil {
+		p.ensured = false
+		return nil, until, err
+	}
+	if again { // what was held is older than what was read
+		rows, err = p.rows(ctx)
+		until = p.now().Add(sendWithin)
+	}
+	return rows, until, err
 }
 
 func (p *Publisher) rows(ctx context.Context) ([]messages.OutboxRow, error) {

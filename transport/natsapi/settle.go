@@ -117,19 +117,20 @@ func (p *Publisher) settle(ctx context.Context) error {
 }
 
 // meetKeepers finds out who answers for what is sent from now on. What others answered for
-// and is not settled is sent again: all of a row is settled by the same.
-func (p *Publisher) meetKeepers(ctx context.Context) error {
+// and is not settled is sent again, all of a row being settled by the same: then the outbox
+// has to be read again.
+func (p *Publisher) meetKeepers(ctx context.Context) (again bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, ackWithin)
 	defer cancel()
 	kept, err := p.keepers.before(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if !kept.same(p.kept) {
+	if again = !kept.same(p.kept); again {
 		p.sendAgain()
 	}
 	p.kept = kept
-	return nil
+	return again, nil
 }
 
 // sendAgain has everything that is not settled read and sent once more. What the stream has
