@@ -75,9 +75,16 @@ func measureAll(ctx context.Context, o options) (err error) {
 			return err
 		}
 	}
+	cpus, err := proc.Divide() // before this process keeps to some of them
+	if err != nil {
+		return err
+	}
+	if o.apart {
+		fmt.Fprintln(os.Stderr, cpus)
+	}
 	var broken []string
 	for _, name := range splitStores(o.store) {
-		r, err := measureStore(ctx, o, bin, filepath.Join(dir, name), name)
+		r, err := measureStore(ctx, o, cpus, bin, filepath.Join(dir, name), name)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -90,13 +97,8 @@ func measureAll(ctx context.Context, o options) (err error) {
 	return nil
 }
 
-func measureStore(ctx context.Context, o options, bin, dir, name string) (_ *report, err error) {
-	cpus := proc.Apart{}
+func measureStore(ctx context.Context, o options, cpus proc.Apart, bin, dir, name string) (_ *report, err error) {
 	if o.apart {
-		if cpus, err = proc.Divide(); err != nil {
-			return nil, err
-		}
-		fmt.Fprintln(os.Stderr, name, cpus)
 		if err := cpus.ToMeasured(); err != nil {
 			return nil, err
 		}
