@@ -8,7 +8,7 @@ const (
 	Crowded = 2 * time.Millisecond
 	// Least is how many commands may be in flight however crowded it is: enough for a
 	// store to have a batch while another one is collected.
-	Least = 64
+	Least = 96
 )
 
 // crowd is a second bound, below the one that follows how long commands take, for when
@@ -36,7 +36,7 @@ func (c crowd) step(w Window, limit float64) crowd {
 	case w.Refused == 0:
 		room *= 1.2
 	case w.Waited < Crowded/2:
-		room *= 1.05
+		room *= 1.2
 	}
 	if room >= limit {
 		room = 0

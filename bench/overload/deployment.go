@@ -58,6 +58,7 @@ func deploy(ctx context.Context, bin, dir, databaseURL string, o options) (d *de
 			d.env = append(d.env, kv)
 		}
 	}
+	d.env = append(d.env, o.env...)
 	if err := d.importCSV(ctx, "users", "email,first_name,last_name,role", max(o.agents, o.crowd)+1, func(i int) []string {
 		return []string{fmt.Sprintf("agent%d@example.com", i), "Agent", fmt.Sprint(i), "user"}
 	}); err != nil {

@@ -36,6 +36,7 @@ type options struct {
 	more     bool
 	limit    int
 	apart    bool
+	env      []string
 	rounds   int
 	most     float64
 }
@@ -52,7 +53,11 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the median counts")
 	flag.Float64Var(&o.most, "most", 3, "fail if admitted starts have more than so many times their unloaded p99 at twice the capacity")
 	flag.IntVar(&o.limit, "limit", 0, "--admission-limit of dibs; 4096 is next to none")
-	flag.BoolVar(&o.apart, "apart", true, "half of the processors for dibs and its store, the others for who asks")
+	flag.BoolVar(&o.apart, "apart", true, "half of the processors for dibs and its store, the others for who asks, if there are four")
+	flag.Func("env", "a variable for the server, such as GOMEMLIMIT=2GiB; may be repeated", func(kv string) error {
+		o.env = append(o.env, kv)
+		return nil
+	})
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
