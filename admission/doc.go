@@ -32,7 +32,8 @@
 // room than who has many.
 //
 // Failure rules. Nothing is decided on few samples. Below a least number in flight
-// ([limit.Floor]) nobody is ever refused for being late: so few cannot be the reason, and
+// ([limit.Floor]; [limit.Least] once starts are refused and the processors are crowded)
+// nobody is ever refused for being late: so few cannot be the reason, and
 // if they are late nevertheless (a slow disk, a neighbour on the machine), that is
 // what the process can do now, and is learned as such. While the store stalls
 // nothing finishes and nothing is learned; what had been waiting is not held against

@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	// Floor is how many commands may always be in flight: a fleet that keeps so many
-	// connections busy without a pause is no overload, it is a fleet.
+	// Floor is how many commands may be in flight however long they take: a fleet that
+	// keeps so many connections busy without a pause is no overload, it is a fleet. Only
+	// when more are asked for, and the processors are crowded, is it less (see Least).
 	Floor = 256
 	// Rest is the bound while there is no sign of an overload: bursts up to it are
 	// admitted whole.
