@@ -74,6 +74,41 @@ func TestKilledWithTheEmbeddedNATS(t *testing.T) {
 	})
 }
 
+// TestKilledWhileNobodyHears kills a server whose NATS nobody can reach. Its events wait in the
+// outbox, all of them, and are on the stream (I7) once it is started with a NATS that others can
+// reach: one of its own with a port, or one at a URL.
+func TestKilledWhileNobodyHears(t *testing.T) {
+	bin, err := natstest.Build(t.Context(), t.TempDir())
+	must(t, err)
+	onStores(t, func(t *testing.T, d harness.Dibs) {
+		k := newKiller(t, d)
+		all := 0
+		for range 2 {
+			acknowledged, waiting := k.kill()
+			all += acknowledged
+			k.mustWait(all, waiting)
+			k.restart(nil)
+		}
+		k.stop()
+		listen := harness.FreeAddr(t)
+		k.args = []string{"--nats-listen", listen}
+		k.restart(nil)
+		k.checkStream("nats://" + listen)
+
+		k.stop()
+		k.args = nil
+		k.restart(nil)
+		k.mustWait(k.kill())
+		nats := startNATS(t, bin)
+		k.args = []string{"--nats-url", nats.URL()}
+		k.restart(nil)
+		waitFor(t, drainLimit, "the outbox to be empty", func() bool { return k.waiting() == 0 })
+		if len(readStream(t, nats.URL())) == 0 {
+			t.Error("nothing is on the stream of the other NATS")
+		}
+	})
+}
+
 // onStores is onEachStore, with -short SQLite alone.
 func onStores(t *testing.T, test func(t *testing.T, d harness.Dibs)) {
 	if testing.Short() {
@@ -135,6 +170,14 @@ func (k *killer) kill() (acknowledged, waiting int) {
 	acknowledged = int(k.book.acknowledged.Load() - before)
 	waitForOldTransactions(k.t, k.dibs.Store, k.db)
 	return acknowledged, k.waiting()
+}
+
+// stop ends the server without a kill.
+func (k *killer) stop() {
+	k.t.Helper()
+	if code, _ := k.server.Terminate(stopLimit); code != 0 {
+		k.t.Fatalf("the server ended with %d\n%s", code, k.server.Stderr())
+	}
 }
 
 // mustWait checks that the kill came before anything of its round could be

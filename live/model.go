@@ -80,6 +80,7 @@ type Model struct {
 	gap      uint64    // which of these was the last Reset
 	madeUp   time.Time // when a reading last made up for what was missed
 	stale    bool      // what readers were told last
+	doubted  time.Time // when the feed last brought a start that was in doubt
 	since    *touched  // not nil while the truth is being read
 }
 
@@ -163,7 +164,9 @@ func (m *Model) take(e *messages.Event, fromStream bool) {
 	if m.loaded && (len(m.state.people) > people || m.state.doubted) {
 		m.RefreshUsers() // somebody new: there may be more of them
 	}
-	m.state.doubted = false
+	if m.state.doubted {
+		m.state.doubted, m.doubted = false, m.cfg.Now()
+	}
 }
 
 // publish needs m.mu. It makes what changed visible to everybody.

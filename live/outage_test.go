@@ -2,6 +2,7 @@ package live
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dibs-calls/dibs/messages"
@@ -56,6 +57,36 @@ func TestOldNewsAfterAnOutage(t *testing.T) {
 	r.look(func(r *reader) {
 		if r.snapshots != 1 || len(r.seen) != 4 {
 			t.Errorf("the reader had %d snapshots and %d events", r.snapshots, len(r.seen))
+		}
+	})
+}
+
+// A backlog may pour in for longer than old news is expected by itself: as long as it does, none
+// of it is taken for news.
+func TestALongBacklog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		truth := newStore(12)
+		m := newModel(t, truth, func(c *Config) { c.Now, c.ReconcileEvery = truth.clock, 24*time.Hour })
+		run(t, m)
+		synctest.Wait() // the feed has said that it is there
+		m.Stale(true)
+		var backlog []messages.Event
+		for n := range 12 {
+			backlog = append(backlog, truth.start(n, n)...)
+			backlog = append(backlog, truth.end(n)...)
+		}
+		m.Stale(false)
+		for i, e := range backlog {
+			time.Sleep(time.Second) // of the bubble: what was asked for is read
+			synctest.Wait()
+			truth.mu.Lock()
+			truth.now = truth.now.Add(doubtFor / 3)
+			truth.mu.Unlock()
+			m.Apply(Offset{Seq: uint64(i) + 1}, e) //nolint:gosec // small
+			if got := m.shows(); got != truth.shows() {
+				t.Fatalf("%s after the backlog began, the model shows %q", time.Duration(i+1)*doubtFor/3, got)
+			}
+			m.RefreshUsers()
 		}
 	})
 }

@@ -13,8 +13,8 @@ const (
 	retryEvery = time.Second
 	// minPause is between reconciliations that were asked for.
 	minPause = 200 * time.Millisecond
-	// doubtFor is how long the stream may bring old news after events were
-	// missed: a backlog of some hundred thousand events.
+	// doubtFor is how long the stream may bring no old news, after events were missed,
+	// until none is expected any more.
 	doubtFor = time.Minute
 )
 
@@ -130,7 +130,7 @@ func (m *Model) settle(at mark, began time.Time, users []messages.User, calls []
 	switch {
 	case at.owed, at.first: // what was committed before may only come now
 		m.state.doubt = began
-	case began.Sub(m.state.doubt) > doubtFor:
+	case began.Sub(m.state.doubt) > doubtFor && began.Sub(m.doubted) > doubtFor:
 		m.state.doubt = time.Time{}
 	}
 	m.metrics.reconciled.Observe(m.cfg.Now().Sub(began).Seconds())

@@ -7,7 +7,8 @@ import (
 	"github.com/dibs-calls/dibs/messages"
 )
 
-// Outbox holds the events of committed batches until they are published. A row
+// Outbox holds the events of committed batches until they are published, or nobody is
+// to be told of them any more. A row
 // is written by Journal.Commit in the batch's own transaction: one for a batch that
 // started or ended calls, a few where the batch is large. Implementations are safe for concurrent use.
 type Outbox interface {
@@ -27,4 +28,18 @@ type Outbox interface {
 	// OutboxBacklog returns how many rows there are, and when the oldest was
 	// written (zero: there is none).
 	OutboxBacklog(ctx context.Context) (rows int, oldest time.Time, err error)
+	// OutboxSize measures the next rows behind the one with the id after, at most
+	// limit, and returns the id of the last of them as well; where there are none
+	// that is after itself.
+	OutboxSize(ctx context.Context, after int64, limit int) (part OutboxPart, last int64, err error)
+	// TrimOutbox removes rows though they were not published, the oldest first, at
+	// most limit: those that are older than age, and as many as it takes to be rid of
+	// excess bytes of events. It returns what went.
+	TrimOutbox(ctx context.Context, age time.Duration, excess int64, limit int) (gone OutboxPart, err error)
+}
+
+// OutboxPart is how much some rows of the outbox hold.
+type OutboxPart struct {
+	Rows  int
+	Bytes int64 // of their events
 }

@@ -85,6 +85,9 @@ func openDibs(ctx context.Context, bin, dir, name, url string, digest [32]byte, 
 	s := &shell{}
 	cmd := exec.Command(bin, "serve", "--listen", "127.0.0.1:0", "--data", data, "--log-level", "warn",
 		"--admission-limit", strconv.Itoa(admitted))
+	if name == heard {
+		cmd.Args = append(cmd.Args, "--nats-listen", "127.0.0.1:0")
+	}
 	for _, kv := range os.Environ() {
 		if !strings.HasPrefix(kv, "DIBS_") {
 			cmd.Env = append(cmd.Env, kv)

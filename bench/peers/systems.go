@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/dibs-calls/dibs/auth"
 	"github.com/dibs-calls/dibs/bench/rivals"
@@ -22,11 +23,15 @@ type system struct {
 	lists bool   // it can say who is on a call
 }
 
+// heard is dibs with a port for its NATS, and so with a stream of status events.
+const heard = "dibs-heard"
+
 func allSystems() []system {
 	return []system{
 		{name: "empty", title: "empty handler"},
 		{name: "nothing", title: "HTTP layer alone"},
 		{name: "dibs", title: "dibs on Postgres", claim: true, hold: true, lists: true},
+		{name: heard, title: "dibs on Postgres, heard over NATS", claim: true},
 		{name: "dibs-sqlite", title: "dibs on SQLite", claim: true, hold: true, lists: true},
 		{name: "three", title: "three statements", claim: true, hold: true},
 		{name: "conditional", title: "conditional update", claim: true, hold: true},
@@ -96,7 +101,7 @@ func openLab(ctx context.Context, o options) (l *lab, err error) {
 }
 
 func (l *lab) open(ctx context.Context, s system, digest [32]byte) (_ *shell, err error) {
-	if s.name == "dibs" || s.name == "dibs-sqlite" {
+	if strings.HasPrefix(s.name, "dibs") {
 		return l.openDibs(ctx, s, digest)
 	}
 	cfg := shellConfig{System: s.name, Digest: digest[:], People: l.people}
@@ -131,13 +136,13 @@ func (l *lab) openDibs(ctx context.Context, s system, digest [32]byte) (_ *shell
 		}
 	}
 	url := ""
-	if s.name == "dibs" {
+	if s.name != "dibs-sqlite" {
 		if url, err = l.database(ctx, s.name); err != nil {
 			return nil, err
 		}
 	}
 	sh, err := openDibs(ctx, l.dibs, l.dir, s.name, url, digest, l.people, l.profile != "")
-	if sh != nil && s.name == "dibs" {
+	if sh != nil && url != "" {
 		sh.store = l.pgPIDs
 	}
 	return sh, err

@@ -110,10 +110,23 @@ func (n *node) open(ctx context.Context) (err error) {
 		return err
 	}
 	ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	n.publisher.Start()
 	n.background.Go(func() { n.model.Run(ctx) })
-	newUpkeep(n.store, n.cfg.NATS.Ingest.Remember, time.Duration(n.cfg.Retain), n.registry, n.log).start(ctx, n.background.Go)
+	upkeep := newUpkeep(n.store, n.cfg.NATS.Ingest.Remember, time.Duration(n.cfg.Retain), n.registry, n.log)
+	upkeep.unheard = n.publish()
+	upkeep.start(ctx, n.background.Go)
 	return nil
+}
+
+// publish begins to publish status events. Where nobody can hear them they wait in the outbox:
+// it then returns what bounds them.
+func (n *node) publish() *unheard {
+	if n.bus.Heard() {
+		n.publisher.Start()
+		return nil
+	}
+	n.log.Info("status events wait in the store: no other program can reach the NATS inside this one (--nats-listen, --nats-url)",
+		"for", n.cfg.NATS.MaxAge, "bytes", n.cfg.NATS.MaxBytes)
+	return &unheard{outbox: n.store, age: n.cfg.NATS.MaxAge, most: n.cfg.NATS.MaxBytes}
 }
 
 // shared reports whether other servers may use the same database. They need a
@@ -155,7 +168,7 @@ func (n *node) newEngine() *actors.System {
 	}
 	metrics := newEngineMetrics(n.registry)
 	engine := actors.NewSystem(actors.Config{
-		Journal: n.journal(), Reader: n.store, Logger: n.log, Observer: metrics, Writers: writers,
+		Journal: n.journal(), Reader: n.store, Logger: n.log, Observer: observer{metrics, n.model}, Writers: writers,
 		Shared: n.shared() && n.cluster == nil, Placement: n.placement(), Trusted: n.trusted(),
 		Committed: func(events []messages.Event) {
 			n.model.Committed(events)

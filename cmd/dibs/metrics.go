@@ -77,3 +77,18 @@ func (m *engineMetrics) StoreReachable(reachable bool) {
 		m.reachable.Set(0)
 	}
 }
+
+// observer also tells the read model when the store answers again: what was being committed when
+// it went away may be done, and nobody has said so.
+type observer struct {
+	*engineMetrics
+	model interface{ RefreshUsers() }
+}
+
+// StoreReachable implements actors.Observer.
+func (o observer) StoreReachable(reachable bool) {
+	o.engineMetrics.StoreReachable(reachable)
+	if reachable {
+		o.model.RefreshUsers()
+	}
+}

@@ -26,7 +26,9 @@ type upkeep struct {
 	store   persistence.Store
 	reports time.Duration // how long call events are remembered
 	retain  time.Duration // how long calls and their logs are kept; 0: for ever
+	unheard *unheard      // status events that nobody can hear; nil: they are published
 	removed *prometheus.CounterVec
+	waiting prometheus.Gauge // bytes of unheard
 	log     *slog.Logger
 }
 
@@ -37,6 +39,7 @@ const (
 	removedCalls    = "calls"
 	removedLogs     = "call_logs"
 	silencedCalls   = "texts_of_calls"
+	removedUnheard  = "unheard_events"
 	removedRowsName = "dibs_pruned_rows_total"
 )
 
@@ -44,10 +47,13 @@ func newUpkeep(store persistence.Store, reports, retain time.Duration, registry 
 	u := &upkeep{store: store, reports: reports, retain: retain, log: log, removed: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: removedRowsName, Help: "Rows that this node removed because their time has passed; of the calls that stay for their token, the texts.",
 	}, []string{"what"})}
-	for _, what := range []string{removedKeys, removedReports, removedCalls, removedLogs, silencedCalls} {
+	u.waiting = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "dibs_unheard_event_bytes", Help: "Status events that wait in the outbox because no other program can reach the NATS inside this one, as last measured (every minute); 0: they are published.",
+	})
+	for _, what := range []string{removedKeys, removedReports, removedCalls, removedLogs, silencedCalls, removedUnheard} {
 		u.removed.WithLabelValues(what)
 	}
-	registry.MustRegister(u.removed)
+	registry.MustRegister(u.removed, u.waiting)
 	return u
 }
 
@@ -57,6 +63,9 @@ func (u *upkeep) start(ctx context.Context, run func(func())) {
 	run(func() { u.keep(ctx, "call events", u.pruneReports) })
 	if u.retain > 0 {
 		run(func() { u.keep(ctx, "calls and logs", u.pruneHistory) })
+	}
+	if u.unheard != nil {
+		run(func() { u.keep(ctx, "status events", u.trimUnheard) })
 	}
 }
 
@@ -103,6 +112,13 @@ func (u *upkeep) pruneHistory(ctx context.Context) (more bool, err error) {
 	u.count(removedLogs, p.Logs)
 	u.count(silencedCalls, p.Silenced)
 	return p.More, err
+}
+
+func (u *upkeep) trimUnheard(ctx context.Context) (more bool, err error) {
+	rows, more, err := u.unheard.trim(ctx)
+	u.count(removedUnheard, rows)
+	u.waiting.Set(float64(u.unheard.bytes))
+	return more, err
 }
 
 func (u *upkeep) count(what string, n int) { u.removed.WithLabelValues(what).Add(float64(n)) }

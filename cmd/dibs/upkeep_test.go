@@ -113,7 +113,7 @@ func TestUpkeepLeavesTheStoreAlone(t *testing.T) {
 			t.Errorf("history was pruned at %v, want %v", s.history, want)
 		}
 		for what, want := range map[string]float64{
-			removedCalls: 7, removedLogs: 2, silencedCalls: 1, removedKeys: 3*pruneLimit + 7, removedReports: 0,
+			removedCalls: 7, removedLogs: 2, silencedCalls: 1, removedKeys: 3*pruneLimit + 7, removedReports: 0, removedUnheard: 0,
 		} {
 			if got := testutil.ToFloat64(u.removed.WithLabelValues(what)); got != want {
 				t.Errorf("%s: %v removed, want %v", what, got, want)

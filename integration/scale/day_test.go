@@ -38,11 +38,11 @@ type table struct {
 func watched() []string { return []string{"claims", "calls", "outbox", "idempotency_keys"} }
 
 // day has agents make many calls flat out, some of them with idempotency keys, while
-// what is old is forgotten beside them, and looks at all of it now and then.
-func (d *deployment) day(t *testing.T, calls, agents, looks int) []sample {
+// what is old is forgotten beside them, and looks at all of it now and then. With a port for NATS
+// the stream gets the events of this day, and those of the day before that wait in the outbox.
+func (d *deployment) day(t *testing.T, calls, agents, looks int, serve ...string) []sample {
 	t.Helper()
-	d.age(t, calls/3)
-	d.restart(t, "--retain", "365d")
+	d.restart(t, append(serve, "--retain", "365d")...)
 	ctx, cancel := context.WithCancel(t.Context())
 	var keyed sync.WaitGroup
 	keyed.Go(func() { d.callWithKeys(ctx, t) })

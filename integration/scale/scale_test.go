@@ -35,13 +35,14 @@ func planned() plan {
 }
 
 // TestScale asks deployments of several sizes the same questions, and has the
-// largest live through a day.
+// largest live through a day, and through another with a port for NATS.
 func TestScale(t *testing.T) {
 	p := planned()
 	d := compare(t, pgtest.StartServer(t, pgtest.Options{Durable: *options.full}), p)
-	samples := d.day(t, p.dayCalls, p.agents, p.looks)
+	d.age(t, p.dayCalls/3)
+	document(t, "day", dayTable(d.day(t, p.dayCalls, p.agents, p.looks)))
 	d.wantForgotten(t)
-	document(t, "day", dayTable(samples))
+	document(t, "heard day", dayTable(d.day(t, p.dayCalls, p.agents, p.looks, "--nats-listen", "127.0.0.1:0")))
 }
 
 // compare measures each size alone, and then calls in turns. It returns the largest

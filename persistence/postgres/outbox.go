@@ -77,13 +77,19 @@ func (s *Store) ClearOutbox(ctx context.Context, ids []int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
+	return s.inOutbox(ctx, func(b *pgx.Batch) { b.Queue(`DELETE FROM outbox WHERE id = ANY ($1)`, ids) })
+}
+
+// inOutbox sends a statement that removes rows, in a transaction that does not wait for the
+// disk.
+func (s *Store) inOutbox(ctx context.Context, queue func(*pgx.Batch)) error {
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
 	b := &pgx.Batch{}
 	for _, sql := range []string{"BEGIN", "SET LOCAL synchronous_commit = off"} {
 		b.Queue(sql)
 	}
-	b.Queue(`DELETE FROM outbox WHERE id = ANY ($1)`, ids)
+	queue(b)
 	b.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
 		if tag.String() != "COMMIT" {
 			return errRolledBack
@@ -107,4 +113,38 @@ SELECT (SELECT count(*) FROM outbox), (SELECT written_at FROM outbox ORDER BY id
 		oldest = since.UTC()
 	}
 	return rows, oldest, nil
+}
+
+// OutboxSize implements [persistence.Outbox]. A row whose transaction ends only after one with
+// a higher id was measured is not measured.
+func (s *Store) OutboxSize(ctx context.Context, after int64, limit int) (part persistence.OutboxPart, last int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+	err = s.lists.QueryRow(ctx, `
+SELECT count(*), coalesce(sum(size), 0), coalesce(max(id), $1)
+FROM (SELECT id, octet_length(events) AS size FROM outbox WHERE id > $1 ORDER BY id LIMIT $2) AS next`, after, limit).Scan(&part.Rows, &part.Bytes, &last)
+	return part, last, wrap(s.broken(err))
+}
+
+const trimOutbox = `
+WITH oldest AS (
+    SELECT id, written_at, octet_length(events) AS size FROM outbox ORDER BY id LIMIT $3
+), summed AS (
+    SELECT id, written_at, size, sum(size) OVER (ORDER BY id) - size AS before FROM oldest
+), gone AS (
+    DELETE FROM outbox USING summed
+    WHERE outbox.id = summed.id AND (summed.written_at <= statement_timestamp() - $1::interval OR summed.before < $2)
+    RETURNING summed.size
+)
+SELECT count(*), coalesce(sum(size), 0) FROM gone`
+
+// TrimOutbox implements [persistence.Outbox]. Like ClearOutbox it does not wait for the disk.
+func (s *Store) TrimOutbox(ctx context.Context, age time.Duration, excess int64, limit int) (gone persistence.OutboxPart, err error) {
+	err = s.inOutbox(ctx, func(b *pgx.Batch) {
+		b.Queue(trimOutbox, age, excess, limit).QueryRow(func(row pgx.Row) error { return row.Scan(&gone.Rows, &gone.Bytes) })
+	})
+	if err != nil {
+		return persistence.OutboxPart{}, err
+	}
+	return gone, nil
 }

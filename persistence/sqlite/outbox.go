@@ -76,3 +76,31 @@ func (s *Store) OutboxBacklog(ctx context.Context) (rows int, oldest time.Time, 
 	}
 	return rows, timeOf(*since), nil
 }
+
+// OutboxSize implements [persistence.Outbox].
+func (s *Store) OutboxSize(ctx context.Context, after int64, limit int) (part persistence.OutboxPart, last int64, err error) {
+	_, err = s.row(ctx, `
+select count(*), coalesce(sum(size), 0), coalesce(max(seq), ?1)
+from (select seq, length(events) as size from outbox where seq > ?1 order by seq limit ?2)`, []any{after, limit}, &part.Rows, &part.Bytes, &last)
+	return part, last, err
+}
+
+// TrimOutbox implements [persistence.Outbox].
+func (s *Store) TrimOutbox(ctx context.Context, age time.Duration, excess int64, limit int) (gone persistence.OutboxPart, err error) {
+	err = s.write(ctx, func(x *tx) error {
+		const old = `
+with oldest as (select seq, written_at, length(events) as size from outbox order by seq limit ?3),
+summed as (select seq, written_at, size, sum(size) over (order by seq) - size as before from oldest),
+old as (select seq, size from summed where written_at <= ?1 or before < ?2) `
+		args := []any{x.now - age.Microseconds(), excess, limit}
+		if _, err := x.get(old+`select count(*), coalesce(sum(size), 0) from old`, args, &gone.Rows, &gone.Bytes); err != nil || gone.Rows == 0 {
+			return err
+		}
+		_, err := x.exec(old+`delete from outbox where seq in (select seq from old)`, args...)
+		return err
+	})
+	if err != nil {
+		return persistence.OutboxPart{}, err
+	}
+	return gone, nil
+}

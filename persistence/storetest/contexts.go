@@ -99,6 +99,14 @@ func contextEndedReads(t *testing.T, s persistence.Store) {
 			_, _, err := s.OutboxBacklog(ctx)
 			return err
 		},
+		"OutboxSize": func() error {
+			_, _, err := s.OutboxSize(ctx, 0, 10)
+			return err
+		},
+		"TrimOutbox": func() error {
+			_, err := s.TrimOutbox(ctx, 0, 0, 10)
+			return err
+		},
 		"UserStatuses": func() error {
 			_, err := s.UserStatuses(ctx, false)
 			return err

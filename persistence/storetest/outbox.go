@@ -22,6 +22,8 @@ func outboxPromises() []promise {
 		{"Rows that who asks has already are left out, and the others keep their order", outboxExcept},
 		{"ClearOutbox can be repeated, and an id is never given twice", outboxClear},
 		{"OutboxBacklog says how many there are and since when", outboxBacklog},
+		{"OutboxSize measures what came since, some rows at a time", outboxSize},
+		{"TrimOutbox removes what is too old, and the oldest of what is too much", outboxTrim},
 	}
 }
 

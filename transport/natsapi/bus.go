@@ -156,9 +156,19 @@ func (b *Bus) newPublisher(outbox Outbox, t timing) (*Publisher, error) {
 	}, nil
 }
 
+// Heard reports whether another program can listen to the events: at a server by URL, at a
+// port of the one inside, or at another node. Where none can, nothing needs to be published:
+// events wait in the outbox, on stable storage, for the day that this process is started with
+// one of these. No publisher is started then.
+func (b *Bus) Heard() bool { return !b.alone() || b.cfg.Embedded.Listen != "" }
+
 // NewFeed returns a feed of the events of all nodes. That of a node which is alone is
-// one; others may be run side by side.
+// one; others may be run side by side. Where nothing is published there is nothing to hear
+// but what the node itself commits.
 func (b *Bus) NewFeed() live.Feed {
+	if !b.Heard() {
+		return live.LocalFeed{}
+	}
 	if b.echo != nil {
 		return b.echo
 	}

@@ -67,11 +67,15 @@
 //
 // Memory is bounded: a pass holds some thousand events, whatever the backlog.
 //
+// Where no other program can reach the NATS, nothing is published ([Bus.Heard]): rows
+// stay in the outbox, bounded by who owns the store.
+//
 // # From stream to reader
 //
 // A node with NATS inside that is not one of a cluster has its store for itself, so
 // what there is to hear is what its own publisher says. That tells its feed directly
-// ([echo]), and nothing is read back from the stream.
+// ([echo]), and nothing is read back from the stream; where it publishes nothing there is
+// nothing to hear.
 //
 // All others have a [Feed]. It reads the stream through a consumer of its own that nobody
 // acknowledges and the server forgets. It compares sequence numbers itself:

@@ -85,6 +85,29 @@ func TestNodeThatIsAloneIsStaleWithoutItsServer(t *testing.T) {
 	attached(t, sink)
 }
 
+// Where nobody else can listen nothing is published, and a feed has nothing to bring.
+func TestHeard(t *testing.T) {
+	quiet := inProcess(t, t.TempDir())
+	quiet.Embedded.Listen = ""
+	bus := open(t, quiet)
+	if _, local := bus.NewFeed().(live.LocalFeed); bus.Heard() || !local {
+		t.Errorf("without a port somebody hears it: %v; the feed is a %T", bus.Heard(), bus.NewFeed())
+	}
+	node := quiet
+	node.Embedded.Routes = RoutesConfig{Name: "a", Listen: "127.0.0.1:0"}
+	for what, cfg := range map[string]Config{
+		"a port": inProcess(t, t.TempDir()), "a server by URL": {URL: "nats://127.0.0.1:1"}, "a cluster": node,
+	} {
+		b := &Bus{cfg: cfg, embedded: &Embedded{}}
+		if cfg.URL != "" {
+			b.embedded = nil
+		}
+		if !b.Heard() {
+			t.Errorf("with %s nobody hears it", what)
+		}
+	}
+}
+
 // Who has a part in the store's events with others reads them from the stream.
 func TestOthersAreHeardFromTheStream(t *testing.T) {
 	bus := open(t, configOf(t, process(t, "")))

@@ -111,7 +111,7 @@ func configOf(t testing.TB, s *natstest.Server) Config {
 
 // inProcess is the configuration of a node with a server of its own.
 func inProcess(t testing.TB, dir string) Config {
-	return Config{Embedded: EmbeddedConfig{Dir: dir}, Metrics: prometheus.NewRegistry(), Log: logger(t)}
+	return Config{Embedded: EmbeddedConfig{Dir: dir, Listen: "127.0.0.1:0"}, Metrics: prometheus.NewRegistry(), Log: logger(t)}
 }
 
 func open(t testing.TB, cfg Config) *Bus {
