@@ -42,7 +42,7 @@ bench: ## The engine against what people would write instead, on a private Postg
 	@scripts/check-go.sh
 	@scripts/ensure-test-tools.sh
 	cd bench && $(GO) run . -guard ratios.json $(BENCH_ARGS)
-	cd bench && $(GO) run -pgo=../cmd/dibs/default.pgo ./peers -only empty,dibs,dibs-sqlite,three,conditional -connections 256 -rounds 3 -duration 1s -guard ratios.json $(filter -record,$(BENCH_ARGS))
+	cd bench && $(GO) run -pgo=../cmd/dibs/default.pgo ./peers -only empty,dibs,dibs-heard,dibs-sqlite,three,conditional -connections 256 -rounds 3 -duration 1s -guard ratios.json $(filter -record,$(BENCH_ARGS))
 	cd bench && $(GO) run ./overload -duration 2s -more=false -most 6
 	$(GO) test -run "^$$" -bench . -benchtime 3s ./live
 	$(GO) test -run "^$$" -bench 'ClusterOfOne|AcrossNodes' -benchtime 1x ./integration

@@ -93,7 +93,7 @@ func (r *results) find(load string, width int, system string) *row {
 func (r *results) guard(g *guard.Guard) {
 	for i := range r.Rows {
 		w := &r.Rows[i]
-		for _, name := range []string{"dibs", "dibs-sqlite"} {
+		for _, name := range []string{"dibs", heard, "dibs-sqlite"} {
 			dibs, other := r.find(w.Load, w.Width, name), w.median().PerSecond
 			if dibs != nil && other > 0 && !strings.HasPrefix(w.System, "dibs") {
 				g.See(fmt.Sprintf("http/%s/%d/%s over %s", w.Load, w.Width, name, w.System), dibs.median().PerSecond/other)
