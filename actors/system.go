@@ -69,6 +69,7 @@ type System struct {
 	userSeeks   *collector[seek]
 	clientLooks *collector[look]
 
+	seats        seats
 	incarnations atomic.Uint32
 	stopSweep    context.CancelFunc
 	sweeping     sync.WaitGroup
@@ -233,20 +234,21 @@ func (s *System) commandHere(ctx context.Context, u messages.UserID, do any) mes
 		return messages.Answer{Code: messages.CodeUnavailable}
 	}
 	defer s.asks.Done()
-	a := newAsk[messages.Answer]()
+	seat := s.seats.take()
+	a := newAsk[messages.Answer](seat)
 	if again, ok := do.(wire.StartAgain); ok {
 		do = user.StartAgain{StartCall: again.Start}
 	}
 	if !s.users.send(u.UUID, user.Command{Asker: a, Do: do}) {
+		s.seats.leave(seat)
 		return messages.Answer{Code: notHere}
 	}
-	select {
-	case <-a.done:
-		return a.given
-	case <-ctx.Done():
+	if !seat.wait(ctx) {
 		s.users.sendIfAwake(u.UUID, user.GiveUp{Asker: a})
 		return messages.Answer{Code: messages.CodeOutcomeUnknown}
 	}
+	s.seats.leave(seat)
+	return a.given
 }
 
 // Availability says whether a client can be called now, from the claim itself:
@@ -266,17 +268,18 @@ func (s *System) availabilityHere(ctx context.Context, c messages.ClientID) mess
 		return messages.Availability{Code: messages.CodeUnavailable}
 	}
 	defer s.asks.Done()
-	a := newAsk[messages.Availability]()
+	seat := s.seats.take()
+	a := newAsk[messages.Availability](seat)
 	if !s.clients.send(c.UUID, client.Check{Asker: a}) {
+		s.seats.leave(seat)
 		return messages.Availability{Code: notHere}
 	}
-	select {
-	case <-a.done:
-		return a.given
-	case <-ctx.Done():
+	if !seat.wait(ctx) {
 		s.clients.sendIfAwake(c.UUID, client.GiveUp{Asker: a})
 		return messages.Availability{Code: messages.CodeUnavailable}
 	}
+	s.seats.leave(seat)
+	return a.given
 }
 
 // ForgetClient drops what is remembered of a client that was deleted.
