@@ -179,7 +179,7 @@ func TestShownBeforeTheEffects(t *testing.T) {
 	after := func(u messages.UserID, told ...user.Message) user.State {
 		state := user.State{User: u}
 		for _, m := range told {
-			state, _ = user.Step(state, s.now(), m)
+			state, _ = user.Step(state, s.now(), m, nil)
 		}
 		return state
 	}

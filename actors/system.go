@@ -69,7 +69,10 @@ type System struct {
 	userSeeks   *collector[seek]
 	clientLooks *collector[look]
 
-	seats        seats
+	seats         seats
+	userEffects   rooms[user.Effect]
+	clientEffects rooms[client.Effect]
+
 	incarnations atomic.Uint32
 	stopSweep    context.CancelFunc
 	sweeping     sync.WaitGroup

@@ -87,12 +87,13 @@ func (s *userShell) leave(ctx actor.Context) {
 }
 
 func (s *userShell) step(m user.Message) {
-	state, effects := user.Step(s.state, s.system.now(), m)
-	s.state = state
-	s.place.show(state.Glance())
-	for _, e := range effects {
+	room := s.system.userEffects.enter()
+	s.state, room.effects = user.Step(s.state, s.system.now(), m, room.effects)
+	s.place.show(s.state.Glance())
+	for _, e := range room.effects {
 		s.carryOut(e)
 	}
+	s.system.userEffects.leave(room)
 }
 
 func (s *userShell) carryOut(e user.Effect) {
@@ -109,8 +110,8 @@ func (s *userShell) carryOut(e user.Effect) {
 			e.Answer = messages.Answer{Code: notHere}
 		}
 		mustReply(e.To, e.Answer)
-	case user.ToClient:
-		s.system.toClient(e.Client, e.Message)
+	case messages.ForClient:
+		s.system.toClient(e)
 	}
 }
 

@@ -59,7 +59,7 @@ func (p *player) play() string {
 		return fmt.Sprintf("[%v]\n", p.state.Phase())
 	}
 	var effects []user.Effect
-	p.state, effects = user.Step(p.state, p.now, p.message())
+	p.state, effects = user.Step(p.state, p.now, p.message(), nil)
 	var b strings.Builder
 	for _, e := range effects {
 		if c, ok := e.(user.Commit); ok {
@@ -81,8 +81,8 @@ func show(e user.Effect) string {
 		return "commit " + script.ShowWrite(*e.Write)
 	case user.Reply:
 		return fmt.Sprintf("reply to %v: %s", e.To, script.ShowAnswer(e.Answer))
-	case user.ToClient:
-		return fmt.Sprintf("to %s: %s", script.C(e.Client), script.ShowProtocol(e.Message))
+	case messages.ForClient:
+		return fmt.Sprintf("to %s: %s", script.C(e.ToClient()), script.ShowProtocol(e))
 	}
 	return fmt.Sprintf("%T?", e)
 }

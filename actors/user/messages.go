@@ -45,8 +45,8 @@ type LoadFailed struct{}
 // the outcome any more.
 type Written struct{ Outcome *messages.Outcome }
 
-// Effect is something for the shell to do: [Load], [Seek], [Commit], [Reply],
-// [ToClient].
+// Effect is something for the shell to do: [Load], [Seek], [Commit], [Reply], or a
+// messages.ForClient, which is to be sent.
 type Effect any
 
 // Load reads the user's claim; [Loaded] or [LoadFailed] must follow.
@@ -63,12 +63,6 @@ type Reply struct {
 	// Stored says that the answer follows from what became of this very command at
 	// the store, which may be unknown, and not from memory.
 	Stored bool
-}
-
-// ToClient sends a message to a client actor.
-type ToClient struct {
-	Client  messages.ClientID
-	Message any
 }
 
 // deadline returns when the command's caller stops waiting; zero is never.

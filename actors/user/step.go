@@ -7,9 +7,10 @@ import (
 	"github.com/dibs-calls/dibs/messages"
 )
 
-// Step carries the machine one message further.
-func Step(s State, now time.Time, m Message) (State, []Effect) {
-	t := turn{State: s, now: now}
+// Step carries the machine one message further. The effects are appended to room, which
+// may be nil.
+func Step(s State, now time.Time, m Message, room []Effect) (State, []Effect) {
+	t := turn{State: s, now: now, effects: room}
 	if leave, ok := m.(Leave); ok {
 		t.leave(leave.Answer)
 		return t.State, t.effects
@@ -46,13 +47,7 @@ type turn struct {
 	effects []Effect
 }
 
-// emit adds an effect. Most steps have one or two.
-func (t *turn) emit(e Effect) {
-	if t.effects == nil {
-		t.effects = make([]Effect, 0, 2)
-	}
-	t.effects = append(t.effects, e)
-}
+func (t *turn) emit(e Effect) { t.effects = append(t.effects, e) }
 
 func (t *turn) asleep(m Message) {
 	switch m := m.(type) {
@@ -115,14 +110,14 @@ func (t *turn) reserving(m Message) {
 		}
 	case Again:
 		if m.Call == claim.Call {
-			t.toClient(claim.Client, messages.Reserve{Client: claim.Client, User: t.User, Call: claim.Call})
+			t.toClient(messages.Reserve{Client: claim.Client, User: t.User, Call: claim.Call})
 		}
 	case GiveUp:
 		if m.Asker != t.work.command.Asker {
 			t.meanwhile(m)
 			return
 		}
-		t.toClient(claim.Client, messages.Withdraw{Client: claim.Client, Call: claim.Call})
+		t.toClient(messages.Withdraw{Client: claim.Client, Call: claim.Call})
 		t.becomeResting(Reserving)
 		t.finish()
 		t.next()

@@ -31,7 +31,7 @@ func (t *turn) becomeAsleep() {
 	t.phase, t.held = Asleep, nil
 	if w := t.work; w != nil {
 		if w.write.Kind == messages.WriteClaim {
-			t.toClient(w.write.Client, messages.Withdraw{Client: w.write.Client, Call: w.write.Call, Doubt: true})
+			t.toClient(messages.Withdraw{Client: w.write.Client, Call: w.write.Call, Doubt: true})
 		}
 		t.replyStored(t.finish(), messages.Answer{Code: messages.CodeOutcomeUnknown})
 	}
@@ -180,5 +180,5 @@ func (t *turn) tell(q messages.AskHolder) {
 	case t.held != nil && t.held.ID == q.Call:
 		says.Is, says.Held = messages.StandingOn, t.held.HeldClaim
 	}
-	t.toClient(q.Client, says)
+	t.toClient(says)
 }
