@@ -12,7 +12,7 @@ type ask[A any] struct {
 	call     chan<- struct{} // of the caller's seat
 }
 
-func newAsk[A any](at *seat) *ask[A] { return &ask[A]{call: at.called} }
+func askFrom[A any](at *seat) ask[A] { return ask[A]{call: at.called} }
 
 // answer never blocks. The first answer counts: a second one can only come
 // from a shell that gave up after its machine had answered.

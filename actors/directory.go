@@ -44,9 +44,10 @@ type place struct {
 	// goroutine that runs the mailbox, and cleared with the shard's lock held when the
 	// actor is taken out.
 	shows atomic.Pointer[messages.HeldClaim]
-	// writing says that a write of the user actor is under way. Only the
-	// goroutine that runs the actor's mailbox touches it.
-	writing bool
+	// writing is the write of the user actor that is under way; nil: none. The goroutine
+	// that runs the actor's mailbox sets it, before it hands the place to the journal, and
+	// leaves it alone until it is told what became of the write.
+	writing *messages.Write
 	// leaving says that the actor was told that it is to live elsewhere.
 	leaving atomic.Bool
 }

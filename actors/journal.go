@@ -42,8 +42,8 @@ type journal struct {
 
 func (j *journal) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
-	case entry:
-		j.batches.add(m)
+	case *place: // of a user actor whose write it is
+		j.batches.add(entry{write: m.writing, to: m})
 	case batchDone:
 		j.batches.done(m.batch)
 		j.free = append(j.free, m.writer)

@@ -238,20 +238,24 @@ func (s *System) commandHere(ctx context.Context, u messages.UserID, do any) mes
 	}
 	defer s.asks.Done()
 	seat := s.seats.take()
-	a := newAsk[messages.Answer](seat)
+	asked := &struct { // one allocation for what is needed for as long
+		ask[messages.Answer]
+		command user.Command
+	}{ask: askFrom[messages.Answer](seat)}
 	if again, ok := do.(wire.StartAgain); ok {
 		do = user.StartAgain{StartCall: again.Start}
 	}
-	if !s.users.send(u.UUID, user.Command{Asker: a, Do: do}) {
+	asked.command = user.Command{Asker: &asked.ask, Do: do}
+	if !s.users.send(u.UUID, &asked.command) {
 		s.seats.leave(seat)
 		return messages.Answer{Code: notHere}
 	}
 	if !seat.wait(ctx) {
-		s.users.sendIfAwake(u.UUID, user.GiveUp{Asker: a})
+		s.users.sendIfAwake(u.UUID, user.GiveUp{Asker: &asked.ask})
 		return messages.Answer{Code: messages.CodeOutcomeUnknown}
 	}
 	s.seats.leave(seat)
-	return a.given
+	return asked.given
 }
 
 // Availability says whether a client can be called now, from the claim itself:
@@ -272,13 +276,13 @@ func (s *System) availabilityHere(ctx context.Context, c messages.ClientID) mess
 	}
 	defer s.asks.Done()
 	seat := s.seats.take()
-	a := newAsk[messages.Availability](seat)
-	if !s.clients.send(c.UUID, client.Check{Asker: a}) {
+	a := askFrom[messages.Availability](seat)
+	if !s.clients.send(c.UUID, client.Check{Asker: &a}) {
 		s.seats.leave(seat)
 		return messages.Availability{Code: notHere}
 	}
 	if !seat.wait(ctx) {
-		s.clients.sendIfAwake(c.UUID, client.GiveUp{Asker: a})
+		s.clients.sendIfAwake(c.UUID, client.GiveUp{Asker: &a})
 		return messages.Availability{Code: messages.CodeUnavailable}
 	}
 	s.seats.leave(seat)

@@ -255,5 +255,5 @@ func (w *world) ask(r *request) {
 		w.send("caller", w.clientAt(r.node, r.client), client.Check{Asker: r})
 		return
 	}
-	w.send("caller", w.userAt(r.node, r.user), user.Command{Asker: r, Do: r.do})
+	w.send("caller", w.userAt(r.node, r.user), &user.Command{Asker: r, Do: r.do})
 }

@@ -123,7 +123,7 @@ func (p *player) deadline() time.Time {
 
 func (p *player) message() user.Message {
 	u1 := script.User(1)
-	command := func(do any) user.Message { return user.Command{Asker: p.str("ask", "a"), Do: do} }
+	command := func(do any) user.Message { return &user.Command{Asker: p.str("ask", "a"), Do: do} }
 	switch p.d.Cmd {
 	case "start":
 		return command(messages.StartCall{
@@ -163,7 +163,7 @@ func (p *player) message() user.Message {
 			User: u1, Client: script.Client(p.int("client")), Call: p.call("call"), Report: p.report(),
 		})
 	case "expire":
-		return user.Command{Do: messages.ExpireCall{User: u1, Call: p.call("call"), Token: int64(p.int("token"))}}
+		return &user.Command{Do: messages.ExpireCall{User: u1, Call: p.call("call"), Token: int64(p.int("token"))}}
 	case "give-up":
 		return user.GiveUp{Asker: p.str("ask", "a")}
 	case "loaded":

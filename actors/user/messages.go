@@ -10,14 +10,14 @@ import (
 // it back; nil means that nobody waits.
 type Asker any
 
-// Message is what a user actor can be told: a [Command], [GiveUp], [Again], [Leave], what the
+// Message is what a user actor can be told: a *[Command], [GiveUp], [Again], [Leave], what the
 // store said ([Loaded], [LoadFailed], [Written], [Sought], [SeekFailed]), and from client actors
 // messages.AskHolder, messages.Reserved, messages.Refused.
 type Message any
 
 // Command is a command for this user with whoever waits for its answer. Do is
 // one of [StartAgain], messages.StartCall, EndCall, SaveLog, RenewCall, ExpireCall,
-// ReportStarted, ReportEnded.
+// ReportStarted, ReportEnded. Nobody changes it any more once it was sent.
 type Command struct {
 	Asker Asker
 	Do    any

@@ -51,8 +51,8 @@ func (t *turn) emit(e Effect) { t.effects = append(t.effects, e) }
 
 func (t *turn) asleep(m Message) {
 	switch m := m.(type) {
-	case Command:
-		t.enqueue(m)
+	case *Command:
+		t.enqueue(*m)
 	case messages.AskHolder:
 		t.ask(m)
 	default:
@@ -88,8 +88,8 @@ func (t *turn) loading(m Message) {
 // resting is the step of both phases in which no command is under way: idle
 // and onCall.
 func (t *turn) resting(m Message) {
-	if c, ok := m.(Command); ok {
-		t.begin(c)
+	if c, ok := m.(*Command); ok {
+		t.begin(*c)
 		return
 	}
 	t.meanwhile(m)
@@ -175,8 +175,8 @@ func (t *turn) noting(m Message) {
 // meanwhile handles what any phase handles in the same way.
 func (t *turn) meanwhile(m Message) {
 	switch m := m.(type) {
-	case Command:
-		t.enqueue(m)
+	case *Command:
+		t.enqueue(*m)
 	case GiveUp:
 		t.dequeue(m.Asker)
 	case messages.AskHolder:
