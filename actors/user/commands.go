@@ -49,7 +49,7 @@ func (t *turn) start(c Command, do messages.StartCall) {
 // call.
 func (t *turn) reserve(c Command) {
 	claim := t.claim(c)
-	t.becomeReserving(c)
+	t.becomeReserving(c, claim)
 	t.toClient(messages.Reserve{Client: claim.Client, User: t.User, Call: claim.Call})
 }
 

@@ -16,7 +16,7 @@ func (t *turn) leave(a messages.Answer) {
 	}
 	t.queue = nil
 	if t.phase == Reserving {
-		claim := t.claim(t.work.command)
+		claim := t.work.write
 		t.toClient(messages.Withdraw{Client: claim.Client, Call: claim.Call})
 		t.becomeResting(Reserving)
 		t.reply(t.finish(), a)

@@ -96,16 +96,16 @@ func (t *turn) resting(m Message) {
 }
 
 func (t *turn) reserving(m Message) {
-	claim := t.claim(t.work.command)
+	claim := t.work.write
 	switch m := m.(type) {
 	case messages.Reserved:
 		if m.Call == claim.Call {
-			t.becomeClaiming(claim)
+			t.becomeClaiming()
 		}
 	case messages.Refused:
 		if m.Call == claim.Call {
 			t.becomeResting(Reserving)
-			t.refuse(t.finish(), claim, messages.Answer{Code: messages.CodeClientBeingCalled, Caller: m.Caller})
+			t.refuse(t.finish(), *claim, messages.Answer{Code: messages.CodeClientBeingCalled, Caller: m.Caller})
 			t.next()
 		}
 	case Again:
