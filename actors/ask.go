@@ -8,11 +8,11 @@ import (
 // ask is a caller who waits for one answer.
 type ask[A any] struct {
 	answered atomic.Bool
-	given    A             // written once, before done is closed, and read after that
-	done     chan struct{} // without room for the answer, which would be one more allocation
+	given    A               // written once, before the caller is called, and read after that
+	call     chan<- struct{} // of the caller's seat
 }
 
-func newAsk[A any]() *ask[A] { return &ask[A]{done: make(chan struct{})} }
+func askFrom[A any](at *seat) ask[A] { return ask[A]{call: at.called} }
 
 // answer never blocks. The first answer counts: a second one can only come
 // from a shell that gave up after its machine had answered.
@@ -21,7 +21,7 @@ func (a *ask[A]) answer(v A) {
 		return
 	}
 	a.given = v
-	close(a.done)
+	a.call <- struct{}{} // has room: it is the only one, and the seat is nobody else's yet
 }
 
 // reply gives an answer to whoever waits for it: a caller of this process, or one of

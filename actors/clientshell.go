@@ -61,12 +61,13 @@ func (s *clientShell) handle(ctx actor.Context, m any) {
 		return
 	}
 	s.state.Distant = s.system.distant()
-	state, effects := client.Step(s.state, s.system.now(), m)
-	s.state = state
-	s.place.show(state.Glance())
-	for _, e := range effects {
+	room := s.system.clientEffects.enter()
+	s.state, room.effects = client.Step(s.state, s.system.now(), m, room.effects)
+	s.place.show(s.state.Glance())
+	for _, e := range room.effects {
 		s.carryOut(e)
 	}
+	s.system.clientEffects.leave(room)
 }
 
 // leave gives back whoever waits here, and stops the actor. What it knows can be found
@@ -83,7 +84,7 @@ func (s *clientShell) leave(ctx actor.Context, m any) {
 		reply(a, messages.Availability{Code: notHere})
 	}
 	for _, r := range reservations {
-		s.system.toUser(r.User, wire.Again{User: r.User, Call: r.Call})
+		s.system.toUserAgain(wire.Again{User: r.User, Call: r.Call})
 	}
 	s.state = client.New(s.state.Client, s.system.incarnations.Add(1), s.state.Shared)
 	s.place.show(nil, false)
@@ -104,8 +105,8 @@ func (s *clientShell) carryOut(e client.Effect) {
 			e.Availability = messages.Availability{Code: notHere}
 		}
 		mustReply(e.To, e.Availability)
-	case client.ToUser:
-		s.system.toUser(e.User, e.Message)
+	case messages.ForUser:
+		s.system.toUser(e)
 	}
 }
 

@@ -46,20 +46,24 @@ func (s *System) availabilityAnywhere(ctx context.Context, c messages.ClientID) 
 
 // toUser sends a message of a client actor to a user actor, wherever it lives. Between
 // nodes it may be lost; both machines live with that.
-func (s *System) toUser(id messages.UserID, m any) {
-	local := m
-	if again, ok := m.(wire.Again); ok {
-		local = user.Again{Call: again.Call}
+func (s *System) toUser(m messages.ForUser) {
+	if id := m.ToUser().UUID; !s.users.send(id, m) {
+		s.tell(id, m)
 	}
-	if !s.users.send(id.UUID, local) {
-		s.tell(id.UUID, m)
+}
+
+// toUserAgain is toUser for what a user actor hears in words of its own.
+func (s *System) toUserAgain(m wire.Again) {
+	if !s.users.send(m.User.UUID, user.Again{Call: m.Call}) {
+		s.tell(m.User.UUID, m)
 	}
 }
 
 // toClient sends a message of a user actor to a client actor, wherever it lives.
-func (s *System) toClient(id messages.ClientID, m any) {
+func (s *System) toClient(m messages.ForClient) {
+	id := m.ToClient().UUID
 	if s.config.Placement == nil {
-		s.clients.send(id.UUID, m)
+		s.clients.send(id, m)
 		return
 	}
 	switch m := m.(type) {
@@ -72,8 +76,8 @@ func (s *System) toClient(id messages.ClientID, m any) {
 			time.AfterFunc(reserveAgain, func() { s.users.sendIfAwake(m.User.UUID, user.Again{Call: m.Call}) })
 		}
 	}
-	if !s.clients.send(id.UUID, m) {
-		s.tell(id.UUID, m)
+	if !s.clients.send(id, m) {
+		s.tell(id, m)
 	}
 }
 
@@ -98,26 +102,12 @@ func (s *System) Hear(message []byte, answer func([]byte)) {
 		return
 	}
 	switch m := m.(type) {
-	case messages.Reserved:
-		s.users.send(m.User.UUID, m)
-	case messages.Refused:
-		s.users.send(m.User.UUID, m)
-	case messages.AskHolder:
-		s.users.send(m.User.UUID, m)
+	case messages.ForUser:
+		s.users.send(m.ToUser().UUID, m)
 	case wire.Again:
 		s.users.send(m.User.UUID, user.Again{Call: m.Call})
-	case messages.Reserve:
-		s.clients.send(m.Client.UUID, m)
-	case messages.Withdraw:
-		s.clients.send(m.Client.UUID, m)
-	case messages.Confirm:
-		s.clients.send(m.Call.ClientID.UUID, m)
-	case messages.Lost:
-		s.clients.send(m.Client.UUID, m)
-	case messages.Released:
-		s.clients.send(m.Client.UUID, m)
-	case messages.HolderSays:
-		s.clients.send(m.Client.UUID, m)
+	case messages.ForClient:
+		s.clients.send(m.ToClient().UUID, m)
 	case wire.Forget:
 		s.clients.sendIfAwake(m.Client.UUID, client.Forget{})
 	default:

@@ -68,7 +68,7 @@ func (s *System) hearRequest(m any, about wire.About, answer func([]byte)) {
 		s.answerFar(answer, about.Version, messages.Answer{Code: messages.CodeUnavailable})
 	case do != nil:
 		a := &farAsk[messages.Answer]{done: s.asks.Done, send: func(v messages.Answer) { s.answerFar(answer, about.Version, v) }}
-		farSend(a, s.users, u, user.Command{Asker: a, Do: do}, user.GiveUp{Asker: a}, within,
+		farSend(a, s.users, u, &user.Command{Asker: a, Do: do}, user.GiveUp{Asker: a}, within,
 			messages.Answer{Code: notHere}, messages.Answer{Code: messages.CodeOutcomeUnknown})
 	default:
 		s.asks.Done()

@@ -179,7 +179,7 @@ func TestShownBeforeTheEffects(t *testing.T) {
 	after := func(u messages.UserID, told ...user.Message) user.State {
 		state := user.State{User: u}
 		for _, m := range told {
-			state, _ = user.Step(state, s.now(), m)
+			state, _ = user.Step(state, s.now(), m, nil)
 		}
 		return state
 	}
@@ -187,11 +187,11 @@ func TestShownBeforeTheEffects(t *testing.T) {
 	ends := &userShell{system: s.System, place: s.holder}
 	ends.state = after(s.call.UserID, messages.AskHolder{User: s.call.UserID}, user.Loaded{Claim: s.call})
 	before("a call that ends", "nothing", s.holder, func() {
-		ends.step(user.Command{Do: messages.EndCall{User: s.call.UserID, Reason: messages.ReasonCompleted}})
+		ends.step(&user.Command{Do: messages.EndCall{User: s.call.UserID, Reason: messages.ReasonCompleted}})
 	})
 
 	begins := &userShell{system: s.System, place: s.caller}
-	begins.state = after(s.start.User, user.Command{Asker: "nobody", Do: s.start}, user.Loaded{},
+	begins.state = after(s.start.User, &user.Command{Asker: "nobody", Do: s.start}, user.Loaded{},
 		messages.Reserved{User: s.start.User, Call: s.start.Call, Client: s.start.Client})
 	s.caller.show(nil, false)
 	begun := messages.Call{ID: s.start.Call, UserID: s.start.User, ClientID: s.start.Client, StartedAt: s.now()}

@@ -43,6 +43,6 @@ func (s *System) expireLeases(ctx context.Context) {
 		return
 	}
 	for _, c := range overdue {
-		s.users.send(c.UserID.UUID, user.Command{Do: messages.ExpireCall{User: c.UserID, Call: c.ID, Token: c.Token}})
+		s.users.send(c.UserID.UUID, &user.Command{Do: messages.ExpireCall{User: c.UserID, Call: c.ID, Token: c.Token}})
 	}
 }

@@ -69,6 +69,10 @@ type System struct {
 	userSeeks   *collector[seek]
 	clientLooks *collector[look]
 
+	seats         seats
+	userEffects   rooms[user.Effect]
+	clientEffects rooms[client.Effect]
+
 	incarnations atomic.Uint32
 	stopSweep    context.CancelFunc
 	sweeping     sync.WaitGroup
@@ -171,6 +175,7 @@ func (s *System) startJournal() *journalRef {
 		w := &writer{
 			store: s.config.Journal, gate: s.gate, observer: s.config.Observer, users: s.users,
 			tell: s.config.Committed, journal: ref.send, batches: make(chan []entry, 1),
+			stall: s.gate.watch(errStalled),
 		}
 		j.free, ref.writers = append(j.free, w), append(ref.writers, w)
 	}
@@ -233,20 +238,25 @@ func (s *System) commandHere(ctx context.Context, u messages.UserID, do any) mes
 		return messages.Answer{Code: messages.CodeUnavailable}
 	}
 	defer s.asks.Done()
-	a := newAsk[messages.Answer]()
+	seat := s.seats.take()
+	asked := &struct { // one allocation for what is needed for as long
+		ask[messages.Answer]
+		command user.Command
+	}{ask: askFrom[messages.Answer](seat)}
 	if again, ok := do.(wire.StartAgain); ok {
 		do = user.StartAgain{StartCall: again.Start}
 	}
-	if !s.users.send(u.UUID, user.Command{Asker: a, Do: do}) {
+	asked.command = user.Command{Asker: &asked.ask, Do: do}
+	if !s.users.send(u.UUID, &asked.command) {
+		s.seats.leave(seat)
 		return messages.Answer{Code: notHere}
 	}
-	select {
-	case <-a.done:
-		return a.given
-	case <-ctx.Done():
-		s.users.sendIfAwake(u.UUID, user.GiveUp{Asker: a})
+	if !seat.wait(ctx) {
+		s.users.sendIfAwake(u.UUID, user.GiveUp{Asker: &asked.ask})
 		return messages.Answer{Code: messages.CodeOutcomeUnknown}
 	}
+	s.seats.leave(seat)
+	return asked.given
 }
 
 // Availability says whether a client can be called now, from the claim itself:
@@ -266,17 +276,18 @@ func (s *System) availabilityHere(ctx context.Context, c messages.ClientID) mess
 		return messages.Availability{Code: messages.CodeUnavailable}
 	}
 	defer s.asks.Done()
-	a := newAsk[messages.Availability]()
-	if !s.clients.send(c.UUID, client.Check{Asker: a}) {
+	seat := s.seats.take()
+	a := askFrom[messages.Availability](seat)
+	if !s.clients.send(c.UUID, client.Check{Asker: &a}) {
+		s.seats.leave(seat)
 		return messages.Availability{Code: notHere}
 	}
-	select {
-	case <-a.done:
-		return a.given
-	case <-ctx.Done():
-		s.clients.sendIfAwake(c.UUID, client.GiveUp{Asker: a})
+	if !seat.wait(ctx) {
+		s.clients.sendIfAwake(c.UUID, client.GiveUp{Asker: &a})
 		return messages.Availability{Code: messages.CodeUnavailable}
 	}
+	s.seats.leave(seat)
+	return a.given
 }
 
 // ForgetClient drops what is remembered of a client that was deleted.

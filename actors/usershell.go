@@ -26,7 +26,7 @@ func (s *userShell) start(self *actor.PID) {
 	s.state = user.State{
 		User: messages.UserID{UUID: id}, Shared: s.system.config.Shared, Distant: s.system.config.Placement != nil,
 	}
-	if p.writing {
+	if p.writing != nil {
 		s.state = s.state.Recover()
 	}
 }
@@ -62,7 +62,7 @@ func (s *userShell) handle(ctx actor.Context, m any) {
 			ctx.Stop(ctx.Self())
 		}
 	case user.Written: // what became of the last write, maybe of an earlier incarnation
-		s.place.writing = false
+		s.place.writing = nil
 		s.step(m)
 	case loaded:
 		if is.incarnation == s.incarnation {
@@ -87,12 +87,13 @@ func (s *userShell) leave(ctx actor.Context) {
 }
 
 func (s *userShell) step(m user.Message) {
-	state, effects := user.Step(s.state, s.system.now(), m)
-	s.state = state
-	s.place.show(state.Glance())
-	for _, e := range effects {
+	room := s.system.userEffects.enter()
+	s.state, room.effects = user.Step(s.state, s.system.now(), m, room.effects)
+	s.place.show(s.state.Glance())
+	for _, e := range room.effects {
 		s.carryOut(e)
 	}
+	s.system.userEffects.leave(room)
 }
 
 func (s *userShell) carryOut(e user.Effect) {
@@ -102,15 +103,15 @@ func (s *userShell) carryOut(e user.Effect) {
 	case user.Seek:
 		s.system.userSeeks.add(seek{call: e.Call, to: s.place, incarnation: s.incarnation})
 	case user.Commit:
-		s.place.writing = true
-		s.system.journal.send(entry{write: e.Write, to: s.place})
+		s.place.writing = e.Write
+		s.system.journal.send(s.place)
 	case user.Reply:
 		if !e.Stored && !s.system.believes() {
 			e.Answer = messages.Answer{Code: notHere}
 		}
 		mustReply(e.To, e.Answer)
-	case user.ToClient:
-		s.system.toClient(e.Client, e.Message)
+	case messages.ForClient:
+		s.system.toClient(e)
 	}
 }
 
@@ -119,7 +120,7 @@ func (s *userShell) carryOut(e user.Effect) {
 func (s *userShell) abandon() {
 	s.place.show(nil, false)
 	askers, questions := s.state.Waiting()
-	if c, ok := s.handling.(user.Command); ok {
+	if c, ok := s.handling.(*user.Command); ok {
 		askers = append(askers, c.Asker)
 	}
 	for _, a := range askers {

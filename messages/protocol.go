@@ -3,6 +3,13 @@ package messages
 // What user actors and client actors say to each other. Between any two
 // actors messages arrive in the order in which they were sent.
 
+// ForClient is a message to a client actor: [Reserve], [Withdraw], [Confirm], [Lost],
+// [Released], [HolderSays].
+type ForClient interface{ ToClient() ClientID }
+
+// ForUser is a message to a user actor: [Reserved], [Refused], [AskHolder].
+type ForUser interface{ ToUser() UserID }
+
 // Reserve asks a client actor to keep the client for this user's claim. The
 // answer is [Reserved] or [Refused]; it may take as long as another user's
 // commit does.
@@ -94,3 +101,30 @@ const (
 func (s Standing) String() string {
 	return [...]string{"unsure", "on", "off"}[s]
 }
+
+// ToClient implements [ForClient].
+func (m Reserve) ToClient() ClientID { return m.Client }
+
+// ToClient implements [ForClient].
+func (m Withdraw) ToClient() ClientID { return m.Client }
+
+// ToClient implements [ForClient].
+func (m Confirm) ToClient() ClientID { return m.Call.ClientID }
+
+// ToClient implements [ForClient].
+func (m Lost) ToClient() ClientID { return m.Client }
+
+// ToClient implements [ForClient].
+func (m Released) ToClient() ClientID { return m.Client }
+
+// ToClient implements [ForClient].
+func (m HolderSays) ToClient() ClientID { return m.Client }
+
+// ToUser implements [ForUser].
+func (m Reserved) ToUser() UserID { return m.User }
+
+// ToUser implements [ForUser].
+func (m Refused) ToUser() UserID { return m.User }
+
+// ToUser implements [ForUser].
+func (m AskHolder) ToUser() UserID { return m.User }

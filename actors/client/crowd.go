@@ -60,7 +60,7 @@ func (t *turn) refuseAll(ws []waiter) {
 			t.emit(Reply{To: w.asker, Availability: messages.Availability{Caller: caller}})
 			continue
 		}
-		t.toUser(w.user, messages.Refused{User: w.user, Call: w.call, Caller: caller})
+		t.toUser(messages.Refused{User: w.user, Call: w.call, Caller: caller})
 	}
 }
 

@@ -47,7 +47,7 @@ func (p *player) play() string {
 		return ""
 	}
 	var effects []client.Effect
-	p.state, effects = client.Step(p.state, p.now, p.message())
+	p.state, effects = client.Step(p.state, p.now, p.message(), nil)
 	var b strings.Builder
 	for _, e := range effects {
 		fmt.Fprintln(&b, show(e))
@@ -64,8 +64,8 @@ func show(e client.Effect) string {
 		return fmt.Sprintf("remind after %v", e.After)
 	case client.Reply:
 		return fmt.Sprintf("reply to %v: %s", e.To, showAvailability(e.Availability))
-	case client.ToUser:
-		return fmt.Sprintf("to %s: %s", script.U(e.User), script.ShowProtocol(e.Message))
+	case messages.ForUser:
+		return fmt.Sprintf("to %s: %s", script.U(e.ToUser()), script.ShowProtocol(e))
 	}
 	return fmt.Sprintf("%T?", e)
 }

@@ -38,8 +38,8 @@ type LookUpFailed struct{ Serial uint64 }
 // Reminder is what a [Remind] asked for.
 type Reminder struct{}
 
-// Effect is something for the shell to do: [LookUp], [Remind], [Reply],
-// [ToUser].
+// Effect is something for the shell to do: [LookUp], [Remind], [Reply], or a
+// messages.ForUser, which is to be sent.
 type Effect any
 
 // LookUp reads the client's claim; [LookedUp] or [LookUpFailed] must follow.
@@ -52,10 +52,4 @@ type Remind struct{ After time.Duration }
 type Reply struct {
 	To           Asker
 	Availability messages.Availability
-}
-
-// ToUser sends a message to a user actor.
-type ToUser struct {
-	User    messages.UserID
-	Message any
 }

@@ -6,9 +6,10 @@ import (
 	"github.com/dibs-calls/dibs/messages"
 )
 
-// Step carries the machine one message further.
-func Step(s State, now time.Time, m Message) (State, []Effect) {
-	t := turn{State: s, now: now}
+// Step carries the machine one message further. The effects are appended to room, which
+// may be nil.
+func Step(s State, now time.Time, m Message, room []Effect) (State, []Effect) {
+	t := turn{State: s, now: now, effects: room}
 	switch s.phase {
 	case Free:
 		t.free(m)
@@ -28,13 +29,7 @@ type turn struct {
 	effects []Effect
 }
 
-// emit adds an effect. Most steps have one or two.
-func (t *turn) emit(e Effect) {
-	if t.effects == nil {
-		t.effects = make([]Effect, 0, 2)
-	}
-	t.effects = append(t.effects, e)
-}
+func (t *turn) emit(e Effect) { t.effects = append(t.effects, e) }
 
 func (t *turn) free(m Message) {
 	switch m := m.(type) {
@@ -71,7 +66,7 @@ func (t *turn) reserved(m Message) {
 	switch m := m.(type) {
 	case messages.Reserve:
 		if m.Call == t.holder.call {
-			t.toUser(m.User, messages.Reserved{User: m.User, Call: m.Call, Client: t.Client})
+			t.toUser(messages.Reserved{User: m.User, Call: m.Call, Client: t.Client})
 			return
 		}
 		t.wait(waiter{user: m.User, call: m.Call})
@@ -249,7 +244,7 @@ func (t *turn) askFor(ws []waiter) {
 
 func (t *turn) question() {
 	t.serial++
-	t.toUser(t.holder.user, messages.AskHolder{
+	t.toUser(messages.AskHolder{
 		User: t.holder.user, Client: t.Client, Call: t.holder.call, Serial: t.serial,
 	})
 }
@@ -286,6 +281,4 @@ func (t *turn) remind() {
 	}
 }
 
-func (t *turn) toUser(id messages.UserID, m any) {
-	t.emit(ToUser{User: id, Message: m})
-}
+func (t *turn) toUser(m messages.ForUser) { t.emit(m) }

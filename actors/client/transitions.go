@@ -15,7 +15,7 @@ func (t *turn) becomeReserved(user messages.UserID, call messages.CallID) {
 	t.looking = 0 // what a read says now may be older than this claim
 	t.mergeCrowd()
 	t.phase, t.holder = Reserved, &holder{user: user, call: call, since: t.now}
-	t.toUser(user, messages.Reserved{User: user, Call: call, Client: t.Client})
+	t.toUser(messages.Reserved{User: user, Call: call, Client: t.Client})
 }
 
 func (t *turn) becomeHeld(claim messages.HeldClaim) {

@@ -92,7 +92,7 @@ func (w *world) repeat(r *request) bool {
 	if start.Key == nil {
 		do = user.StartAgain{StartCall: start}
 	}
-	w.send("caller", w.userAt(r.node, r.user), user.Command{Asker: r, Do: do})
+	w.send("caller", w.userAt(r.node, r.user), &user.Command{Asker: r, Do: do})
 	return true
 }
 

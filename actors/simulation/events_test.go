@@ -202,7 +202,7 @@ func (w *world) remind() {
 
 func (w *world) sweep() {
 	for _, r := range w.store.expired(w.now) {
-		w.send("sweeper", w.userAt(w.rng.IntN(w.nodes), r.call.UserID), user.Command{
+		w.send("sweeper", w.userAt(w.rng.IntN(w.nodes), r.call.UserID), &user.Command{
 			Do: messages.ExpireCall{User: r.call.UserID, Call: r.call.ID, Token: r.call.Token},
 		})
 	}

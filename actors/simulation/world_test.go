@@ -182,7 +182,7 @@ func (w *world) deliver() {
 func (w *world) stepUser(n int, m user.Message) {
 	u := w.users[n]
 	var effects []user.Effect
-	u.state, effects = user.Step(u.state, w.now, m)
+	u.state, effects = user.Step(u.state, w.now, m, nil)
 	me := fmt.Sprintf("u%d", n)
 	for _, e := range effects {
 		switch e := e.(type) {
@@ -195,9 +195,9 @@ func (w *world) stepUser(n int, m user.Message) {
 			w.writes = append(w.writes, write{user: n, write: *e.Write})
 		case user.Reply:
 			w.answered(e.To.(*request), e.Answer)
-		case user.ToClient:
-			w.travel(me, w.clientAt(n/w.people, e.Client), e.Message)
-			if m, ok := e.Message.(messages.Reserve); ok && w.distant {
+		case messages.ForClient:
+			w.travel(me, w.clientAt(n/w.people, e.ToClient()), e)
+			if m, ok := e.(messages.Reserve); ok && w.distant {
 				w.reminders = append(w.reminders, reminder{client: -1, user: n, again: m.Call, due: w.now.Add(reserveAgain)})
 			}
 		}
@@ -208,7 +208,7 @@ func (w *world) stepClient(n int, m client.Message) {
 	c := w.clients[n]
 	c.state.Distant = w.distant
 	var effects []client.Effect
-	c.state, effects = client.Step(c.state, w.now, m)
+	c.state, effects = client.Step(c.state, w.now, m, nil)
 	me := fmt.Sprintf("c%d", n)
 	for _, e := range effects {
 		switch e := e.(type) {
@@ -220,8 +220,8 @@ func (w *world) stepClient(n int, m client.Message) {
 			r := e.To.(*request)
 			r.availability = e.Availability
 			w.answered(r, messages.Answer{Code: e.Availability.Code})
-		case client.ToUser:
-			w.travel(me, w.userAt(n/w.leads, e.User), e.Message)
+		case messages.ForUser:
+			w.travel(me, w.userAt(n/w.leads, e.ToUser()), e)
 		}
 	}
 }
@@ -255,5 +255,5 @@ func (w *world) ask(r *request) {
 		w.send("caller", w.clientAt(r.node, r.client), client.Check{Asker: r})
 		return
 	}
-	w.send("caller", w.userAt(r.node, r.user), user.Command{Asker: r, Do: r.do})
+	w.send("caller", w.userAt(r.node, r.user), &user.Command{Asker: r, Do: r.do})
 }

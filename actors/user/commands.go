@@ -49,8 +49,8 @@ func (t *turn) start(c Command, do messages.StartCall) {
 // call.
 func (t *turn) reserve(c Command) {
 	claim := t.claim(c)
-	t.becomeReserving(c)
-	t.toClient(claim.Client, messages.Reserve{Client: claim.Client, User: t.User, Call: claim.Call})
+	t.becomeReserving(c, claim)
+	t.toClient(messages.Reserve{Client: claim.Client, User: t.User, Call: claim.Call})
 }
 
 func (t *turn) end(c Command, do messages.EndCall) {
@@ -169,6 +169,4 @@ func (t *turn) replyStored(c Command, a messages.Answer) {
 	}
 }
 
-func (t *turn) toClient(id messages.ClientID, m any) {
-	t.emit(ToClient{Client: id, Message: m})
-}
+func (t *turn) toClient(m messages.ForClient) { t.emit(m) }

@@ -59,7 +59,7 @@ func (p *player) play() string {
 		return fmt.Sprintf("[%v]\n", p.state.Phase())
 	}
 	var effects []user.Effect
-	p.state, effects = user.Step(p.state, p.now, p.message())
+	p.state, effects = user.Step(p.state, p.now, p.message(), nil)
 	var b strings.Builder
 	for _, e := range effects {
 		if c, ok := e.(user.Commit); ok {
@@ -81,8 +81,8 @@ func show(e user.Effect) string {
 		return "commit " + script.ShowWrite(*e.Write)
 	case user.Reply:
 		return fmt.Sprintf("reply to %v: %s", e.To, script.ShowAnswer(e.Answer))
-	case user.ToClient:
-		return fmt.Sprintf("to %s: %s", script.C(e.Client), script.ShowProtocol(e.Message))
+	case messages.ForClient:
+		return fmt.Sprintf("to %s: %s", script.C(e.ToClient()), script.ShowProtocol(e))
 	}
 	return fmt.Sprintf("%T?", e)
 }
@@ -123,7 +123,7 @@ func (p *player) deadline() time.Time {
 
 func (p *player) message() user.Message {
 	u1 := script.User(1)
-	command := func(do any) user.Message { return user.Command{Asker: p.str("ask", "a"), Do: do} }
+	command := func(do any) user.Message { return &user.Command{Asker: p.str("ask", "a"), Do: do} }
 	switch p.d.Cmd {
 	case "start":
 		return command(messages.StartCall{
@@ -163,7 +163,7 @@ func (p *player) message() user.Message {
 			User: u1, Client: script.Client(p.int("client")), Call: p.call("call"), Report: p.report(),
 		})
 	case "expire":
-		return user.Command{Do: messages.ExpireCall{User: u1, Call: p.call("call"), Token: int64(p.int("token"))}}
+		return &user.Command{Do: messages.ExpireCall{User: u1, Call: p.call("call"), Token: int64(p.int("token"))}}
 	case "give-up":
 		return user.GiveUp{Asker: p.str("ask", "a")}
 	case "loaded":

@@ -16,8 +16,8 @@ func (t *turn) leave(a messages.Answer) {
 	}
 	t.queue = nil
 	if t.phase == Reserving {
-		claim := t.claim(t.work.command)
-		t.toClient(claim.Client, messages.Withdraw{Client: claim.Client, Call: claim.Call})
+		claim := t.work.write
+		t.toClient(messages.Withdraw{Client: claim.Client, Call: claim.Call})
 		t.becomeResting(Reserving)
 		t.reply(t.finish(), a)
 	}
@@ -29,7 +29,7 @@ func (t *turn) leave(a messages.Answer) {
 		return
 	}
 	for _, q := range t.asked {
-		t.toClient(q.Client, messages.HolderSays{Client: q.Client, Call: q.Call, Serial: q.Serial, Is: messages.StandingUnsure})
+		t.toClient(messages.HolderSays{Client: q.Client, Call: q.Call, Serial: q.Serial, Is: messages.StandingUnsure})
 	}
 	t.asked = nil
 }
@@ -40,6 +40,6 @@ func (t *turn) unwanted(m messages.Reserved) {
 	under := t.work != nil && t.work.write != nil && t.work.write.Call == m.Call
 	held := t.held != nil && t.held.ID == m.Call
 	if !under && !held && !m.Client.IsZero() {
-		t.toClient(m.Client, messages.Withdraw{Client: m.Client, Call: m.Call})
+		t.toClient(messages.Withdraw{Client: m.Client, Call: m.Call})
 	}
 }

@@ -10,14 +10,14 @@ import (
 // it back; nil means that nobody waits.
 type Asker any
 
-// Message is what a user actor can be told: a [Command], [GiveUp], [Again], [Leave], what the
+// Message is what a user actor can be told: a *[Command], [GiveUp], [Again], [Leave], what the
 // store said ([Loaded], [LoadFailed], [Written], [Sought], [SeekFailed]), and from client actors
 // messages.AskHolder, messages.Reserved, messages.Refused.
 type Message any
 
 // Command is a command for this user with whoever waits for its answer. Do is
 // one of [StartAgain], messages.StartCall, EndCall, SaveLog, RenewCall, ExpireCall,
-// ReportStarted, ReportEnded.
+// ReportStarted, ReportEnded. Nobody changes it any more once it was sent.
 type Command struct {
 	Asker Asker
 	Do    any
@@ -45,8 +45,8 @@ type LoadFailed struct{}
 // the outcome any more.
 type Written struct{ Outcome *messages.Outcome }
 
-// Effect is something for the shell to do: [Load], [Seek], [Commit], [Reply],
-// [ToClient].
+// Effect is something for the shell to do: [Load], [Seek], [Commit], [Reply], or a
+// messages.ForClient, which is to be sent.
 type Effect any
 
 // Load reads the user's claim; [Loaded] or [LoadFailed] must follow.
@@ -63,12 +63,6 @@ type Reply struct {
 	// Stored says that the answer follows from what became of this very command at
 	// the store, which may be unknown, and not from memory.
 	Stored bool
-}
-
-// ToClient sends a message to a client actor.
-type ToClient struct {
-	Client  messages.ClientID
-	Message any
 }
 
 // deadline returns when the command's caller stops waiting; zero is never.

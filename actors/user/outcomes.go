@@ -13,11 +13,11 @@ func (t *turn) claimed(o messages.Outcome) {
 		t.becomeOnCall(Claiming, &held{HeldClaim: messages.HeldClaim{
 			Call: o.Call, Name: o.Holder.Name, Lease: w.Lease,
 		}, started: o.Event})
-		t.toClient(w.Client, messages.Confirm{Call: o.Call, Name: o.Holder.Name})
+		t.toClient(messages.Confirm{Call: o.Call, Name: o.Holder.Name})
 	case messages.OutcomeUserHeld:
 		// A call that this actor did not know of: learn all of it.
 		t.becomeIdle(Claiming)
-		t.toClient(w.Client, messages.Withdraw{Client: w.Client, Call: w.Call})
+		t.toClient(messages.Withdraw{Client: w.Client, Call: w.Call})
 		if w.Report != nil { // the call may be over by what the report says
 			t.putBack(t.finish())
 		} else {
@@ -27,12 +27,12 @@ func (t *turn) claimed(o messages.Outcome) {
 		return
 	case messages.OutcomeClientHeld:
 		t.becomeIdle(Claiming)
-		t.toClient(w.Client, messages.Lost{Client: w.Client, Call: w.Call, Holder: messages.HeldClaim{
+		t.toClient(messages.Lost{Client: w.Client, Call: w.Call, Holder: messages.HeldClaim{
 			Call: o.Call, Name: o.Holder.Name,
 		}})
 	default:
 		t.becomeIdle(Claiming)
-		t.toClient(w.Client, messages.Withdraw{
+		t.toClient(messages.Withdraw{
 			Client: w.Client, Call: w.Call, Doubt: o.Kind == messages.OutcomeNoClient,
 		})
 	}
@@ -54,10 +54,10 @@ func (t *turn) ended(o messages.Outcome) {
 		t.becomeOnCall(Ending, t.held)
 	case o.Kind == messages.OutcomeDone && byName:
 		t.becomeIdle(Ending)
-		t.toClient(o.Call.ClientID, messages.Released{Client: o.Call.ClientID, Call: o.Call.ID})
+		t.toClient(messages.Released{Client: o.Call.ClientID, Call: o.Call.ID})
 	case o.Kind == messages.OutcomeDone, o.Kind == messages.OutcomeCallOver:
 		t.becomeIdle(Ending)
-		t.toClient(w.Client, messages.Released{Client: w.Client, Call: w.Call})
+		t.toClient(messages.Released{Client: w.Client, Call: w.Call})
 	case o.Kind == messages.OutcomeNotExpired:
 		h := *t.held
 		h.Call = o.Call
@@ -95,7 +95,7 @@ func (t *turn) renewed(o messages.Outcome) {
 		})
 	case messages.OutcomeCallOver:
 		t.becomeIdle(Renewing)
-		t.toClient(w.Client, messages.Released{Client: w.Client, Call: w.Call})
+		t.toClient(messages.Released{Client: w.Client, Call: w.Call})
 	default:
 		t.becomeOnCall(Renewing, t.held)
 	}
@@ -115,7 +115,7 @@ func (t *turn) noted(o messages.Outcome) {
 		return
 	}
 	if w.Kind == messages.WriteRelease && o.Kind == messages.OutcomeDone {
-		t.toClient(o.Call.ClientID, messages.Released{Client: o.Call.ClientID, Call: o.Call.ID})
+		t.toClient(messages.Released{Client: o.Call.ClientID, Call: o.Call.ID})
 	}
 	t.becomeResting(Noting)
 	t.settle(messages.AnswerOf(w, o))
@@ -180,11 +180,11 @@ func (t *turn) tellClientAfterDoubt(w messages.Write) {
 	mine := t.held != nil && t.held.ID == w.Call
 	switch {
 	case w.Kind == messages.WriteClaim && mine:
-		t.toClient(w.Client, messages.Confirm{Call: t.held.Call, Name: t.held.Name})
+		t.toClient(messages.Confirm{Call: t.held.Call, Name: t.held.Name})
 	case w.Kind == messages.WriteClaim:
-		t.toClient(w.Client, messages.Withdraw{Client: w.Client, Call: w.Call, Doubt: true})
+		t.toClient(messages.Withdraw{Client: w.Client, Call: w.Call, Doubt: true})
 	case w.Kind != messages.WriteNote && !mine && !w.Client.IsZero():
-		t.toClient(w.Client, messages.Released{Client: w.Client, Call: w.Call})
+		t.toClient(messages.Released{Client: w.Client, Call: w.Call})
 	}
 }
 

@@ -50,7 +50,7 @@ func (t *turn) notAdopted(from Phase, o messages.Outcome) {
 	switch o.Kind {
 	case messages.OutcomeCallGone:
 		t.becomeIdle(from)
-		t.toClient(w.Client, messages.Released{Client: w.Client, Call: w.Call})
+		t.toClient(messages.Released{Client: w.Client, Call: w.Call})
 		t.again()
 	case messages.OutcomeFoundOver: // by an end that came before the start
 		t.becomeOnCall(from, t.held)

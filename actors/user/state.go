@@ -71,8 +71,8 @@ type cover struct {
 // work is the command under way. It is replaced, never changed.
 type work struct {
 	command Command
-	write   *messages.Write // once one was handed to the journal
-	since   time.Time       // when that was
+	write   *messages.Write // what is handed to the journal, after Reserving; nil: nothing is
+	since   time.Time       // when it was made
 	held    *held           // the call that the user was on then
 }
 

@@ -7,9 +7,10 @@ import (
 	"github.com/dibs-calls/dibs/messages"
 )
 
-// Step carries the machine one message further.
-func Step(s State, now time.Time, m Message) (State, []Effect) {
-	t := turn{State: s, now: now}
+// Step carries the machine one message further. The effects are appended to room, which
+// may be nil.
+func Step(s State, now time.Time, m Message, room []Effect) (State, []Effect) {
+	t := turn{State: s, now: now, effects: room}
 	if leave, ok := m.(Leave); ok {
 		t.leave(leave.Answer)
 		return t.State, t.effects
@@ -46,18 +47,12 @@ type turn struct {
 	effects []Effect
 }
 
-// emit adds an effect. Most steps have one or two.
-func (t *turn) emit(e Effect) {
-	if t.effects == nil {
-		t.effects = make([]Effect, 0, 2)
-	}
-	t.effects = append(t.effects, e)
-}
+func (t *turn) emit(e Effect) { t.effects = append(t.effects, e) }
 
 func (t *turn) asleep(m Message) {
 	switch m := m.(type) {
-	case Command:
-		t.enqueue(m)
+	case *Command:
+		t.enqueue(*m)
 	case messages.AskHolder:
 		t.ask(m)
 	default:
@@ -93,36 +88,36 @@ func (t *turn) loading(m Message) {
 // resting is the step of both phases in which no command is under way: idle
 // and onCall.
 func (t *turn) resting(m Message) {
-	if c, ok := m.(Command); ok {
-		t.begin(c)
+	if c, ok := m.(*Command); ok {
+		t.begin(*c)
 		return
 	}
 	t.meanwhile(m)
 }
 
 func (t *turn) reserving(m Message) {
-	claim := t.claim(t.work.command)
+	claim := t.work.write
 	switch m := m.(type) {
 	case messages.Reserved:
 		if m.Call == claim.Call {
-			t.becomeClaiming(claim)
+			t.becomeClaiming()
 		}
 	case messages.Refused:
 		if m.Call == claim.Call {
 			t.becomeResting(Reserving)
-			t.refuse(t.finish(), claim, messages.Answer{Code: messages.CodeClientBeingCalled, Caller: m.Caller})
+			t.refuse(t.finish(), *claim, messages.Answer{Code: messages.CodeClientBeingCalled, Caller: m.Caller})
 			t.next()
 		}
 	case Again:
 		if m.Call == claim.Call {
-			t.toClient(claim.Client, messages.Reserve{Client: claim.Client, User: t.User, Call: claim.Call})
+			t.toClient(messages.Reserve{Client: claim.Client, User: t.User, Call: claim.Call})
 		}
 	case GiveUp:
 		if m.Asker != t.work.command.Asker {
 			t.meanwhile(m)
 			return
 		}
-		t.toClient(claim.Client, messages.Withdraw{Client: claim.Client, Call: claim.Call})
+		t.toClient(messages.Withdraw{Client: claim.Client, Call: claim.Call})
 		t.becomeResting(Reserving)
 		t.finish()
 		t.next()
@@ -180,8 +175,8 @@ func (t *turn) noting(m Message) {
 // meanwhile handles what any phase handles in the same way.
 func (t *turn) meanwhile(m Message) {
 	switch m := m.(type) {
-	case Command:
-		t.enqueue(m)
+	case *Command:
+		t.enqueue(*m)
 	case GiveUp:
 		t.dequeue(m.Asker)
 	case messages.AskHolder:

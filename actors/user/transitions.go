@@ -31,7 +31,7 @@ func (t *turn) becomeAsleep() {
 	t.phase, t.held = Asleep, nil
 	if w := t.work; w != nil {
 		if w.write.Kind == messages.WriteClaim {
-			t.toClient(w.write.Client, messages.Withdraw{Client: w.write.Client, Call: w.write.Call, Doubt: true})
+			t.toClient(messages.Withdraw{Client: w.write.Client, Call: w.write.Call, Doubt: true})
 		}
 		t.replyStored(t.finish(), messages.Answer{Code: messages.CodeOutcomeUnknown})
 	}
@@ -42,9 +42,9 @@ func (t *turn) becomeAsleep() {
 	t.answerQuestions()
 }
 
-func (t *turn) becomeReserving(c Command) {
+func (t *turn) becomeReserving(c Command, claim messages.Write) {
 	t.from(Idle)
-	t.phase, t.work = Reserving, &work{command: c}
+	t.phase, t.work = Reserving, t.workOn(c, claim)
 }
 
 // becomeSeeking finds out whether the call of a repeated start has ended.
@@ -55,9 +55,10 @@ func (t *turn) becomeSeeking(c Command) {
 	t.emit(Seek{Call: do.Call})
 }
 
-func (t *turn) becomeClaiming(claim messages.Write) {
+func (t *turn) becomeClaiming() {
 	t.from(Reserving)
-	t.commit(Claiming, t.work.command, claim)
+	t.phase = Claiming
+	t.emit(Commit{Write: t.work.write})
 }
 
 func (t *turn) becomeEnding(c Command, w messages.Write) {
@@ -76,13 +77,17 @@ func (t *turn) becomeNoting(c Command, w messages.Write) {
 }
 
 func (t *turn) commit(p Phase, c Command, w messages.Write) {
+	t.phase, t.work = p, t.workOn(c, w)
+	t.emit(Commit{Write: t.work.write})
+}
+
+func (t *turn) workOn(c Command, w messages.Write) *work {
 	both := &struct { // one allocation for what is needed for as long
 		work  work
 		write messages.Write
 	}{write: w}
 	both.work = work{command: c, write: &both.write, since: t.now, held: t.held}
-	t.phase, t.work = p, &both.work
-	t.emit(Commit{Write: &both.write})
+	return &both.work
 }
 
 func (t *turn) becomeIdle(from Phase) {
@@ -180,5 +185,5 @@ func (t *turn) tell(q messages.AskHolder) {
 	case t.held != nil && t.held.ID == q.Call:
 		says.Is, says.Held = messages.StandingOn, t.held.HeldClaim
 	}
-	t.toClient(q.Client, says)
+	t.toClient(says)
 }

@@ -14,7 +14,7 @@ import (
 // those of net/http are not counted. With room for the race detector, under which
 // what is kept for the next request is thrown away now and then.
 func TestAllocations(t *testing.T) {
-	most := map[string]float64{"start": 16, "end": 15, "refused": 12, "availability": 10, "unchanged": 7}
+	most := map[string]float64{"start": 8, "end": 7, "refused": 9, "availability": 10, "unchanged": 5}
 	for _, hot := range hotRequests(t) {
 		p := newReplay(hot.r, hot.body)
 		got := testing.AllocsPerRun(200, func() { p.serve(hot.api) })

@@ -25,13 +25,13 @@ type instant struct {
 
 func (e *instant) StartCall(ctx context.Context, _ messages.StartCall) messages.Answer {
 	if e.start.Code == messages.OK { // the engine refuses without waiting
-		_ = ctx.Done() // as whoever waits for an answer does
+		ctx.(messages.Patient).Ends() // as it does to wait for an answer
 	}
 	return e.start
 }
 
 func (e *instant) EndCall(ctx context.Context, _ messages.EndCall) messages.Answer {
-	_ = ctx.Done()
+	ctx.(messages.Patient).Ends()
 	return e.end
 }
 

@@ -18,7 +18,7 @@ type exchange struct {
 	who    *messages.Principal // nil on open routes; shared with the cache: read only
 	digest [32]byte            // of the token that who came with
 	body   []byte              // gone when the request is
-	change *wire.Change        // of calls: what body says; nil on other routes
+	change *wire.Change        // of calls: what body says, and gone with it; nil on other routes
 	rooms  *rooms
 	room   *room // nil: none was needed yet
 	status int   // what was answered; 0: nothing yet

@@ -4,12 +4,16 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/dibs-calls/dibs/messages"
 )
 
 // patience is the context of a request that may take until a moment. Most requests about
 // calls are answered without waiting for anything, and a timer that nobody waits for costs
 // as much as all else that they allocate; so the standard library's context is made when
-// somebody first asks for the end, and has its say from then on.
+// somebody first asks for the end, and has its say from then on. The engine, which waits
+// for nearly every start and end, does not ask: it has timers of its own (see
+// [messages.Patient]).
 //
 // It may be used from several goroutines. It is part of an exchange, and so not used
 // again for another request.
@@ -23,7 +27,10 @@ type patience struct {
 	over   bool               // the request is over; guarded by mu
 }
 
-var _ context.Context = (*patience)(nil)
+var (
+	_ context.Context  = (*patience)(nil)
+	_ messages.Patient = (*patience)(nil)
+)
 
 // begin has the context end after d, or with parent if that ends before.
 func (p *patience) begin(parent context.Context, d time.Duration) {
@@ -55,6 +62,9 @@ func (p *patience) wait() context.Context {
 	}
 	return p.timed
 }
+
+// Ends implements [messages.Patient].
+func (p *patience) Ends() (gone <-chan struct{}, until time.Time) { return p.parent.Done(), p.until }
 
 // Deadline implements [context.Context].
 func (p *patience) Deadline() (time.Time, bool) { return p.until, true }

@@ -68,6 +68,17 @@ func TestPatience(t *testing.T) {
 				t.Fatalf("until %v", until)
 			}
 		},
+		"whoever has a timer is told both ends": func(t *testing.T) {
+			parent, cancel := context.WithCancel(t.Context())
+			p := begun(parent)
+			defer p.end()
+			gone, until := p.Ends()
+			if !until.Equal(time.Now().Add(time.Minute)) || p.timed != nil {
+				t.Fatalf("until %v, %v", until, p.timed)
+			}
+			cancel()
+			<-gone
+		},
 		"the request is over": func(t *testing.T) {
 			waited, not := begun(t.Context()), begun(t.Context())
 			done := waited.Done()

@@ -1,6 +1,10 @@
 package httpapi
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/dibs-calls/dibs/transport/wire"
+)
 
 // roomy is what a body and an answer are kept in at most for the next request, in
 // bytes. Answers above that may still be read by net/http's HTTP/2 after they were
@@ -10,7 +14,10 @@ const roomy = 2 << 10
 
 // room is the memory that a request is read into and answered from. The next one
 // gets it, so nothing may refer to it when the request is over.
-type room struct{ body, answer []byte }
+type room struct {
+	body, answer []byte
+	change       wire.Change
+}
 
 // rooms keeps rooms that are free.
 type rooms struct{ pool sync.Pool }
@@ -24,6 +31,7 @@ func (r *rooms) enter() *room {
 
 func (r *rooms) leave(used *room) {
 	if used != nil && cap(used.body) <= roomy && cap(used.answer) <= roomy {
+		used.change = wire.Change{}
 		r.pool.Put(used)
 	}
 }

@@ -81,6 +81,26 @@ func (a *API) table() []route {
 	}
 }
 
+// straight serves the addresses in which nothing is variable. It stands before the router,
+// which copies every request to note in its context what is.
+type straight struct {
+	routes map[address]http.Handler
+	others chi.Router
+}
+
+// address is what a request is for.
+type address struct{ method, path string }
+
+func (s *straight) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.RawPath == "" { // else it is written in an unusual way
+		if h := s.routes[address{r.Method, r.URL.Path}]; h != nil {
+			h.ServeHTTP(w, r)
+			return
+		}
+	}
+	s.others.ServeHTTP(w, r)
+}
+
 // router registers the table. There is no stack of middleware: what every
 // request needs stands in serve, in one order.
 func (a *API) router() (http.Handler, error) {
@@ -90,6 +110,7 @@ func (a *API) router() (http.Handler, error) {
 		return nil, err
 	}
 	mux := chi.NewRouter()
+	all := &straight{routes: map[address]http.Handler{}, others: mux}
 	mux.Use(middleware.GetHead)
 	for _, rt := range a.table() {
 		a.prepare(&rt)
@@ -97,7 +118,10 @@ func (a *API) router() (http.Handler, error) {
 		if rt.large {
 			h = compress(h)
 		}
-		mux.Method(rt.method, rt.pattern, h)
+		mux.Method(rt.method, rt.pattern, h) // also for who asks what an address takes
+		if !strings.ContainsAny(rt.pattern, "{*") {
+			all.routes[address{rt.method, rt.pattern}] = h
+		}
 	}
 	mux.Method("GET", "/metrics", a.metricsHandler())
 
@@ -119,7 +143,7 @@ func (a *API) router() (http.Handler, error) {
 	}
 	mux.Method("GET", "/", page)
 	mux.Method("GET", "/assets/*", page)
-	return mux, nil
+	return all, nil
 }
 
 func (a *API) prepare(rt *route) {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/dibs-calls/dibs/messages"
 	"github.com/dibs-calls/dibs/transport/spans"
-	"github.com/dibs-calls/dibs/transport/wire"
 )
 
 // serve is what every request goes through.
@@ -68,7 +67,7 @@ func (a *API) run(x *exchange) error {
 		}
 	}
 	if rt.change { // before a place is taken: which one depends on it
-		x.change = new(wire.Change)
+		x.change = &x.memory().change
 		if err := x.decode(x.change); err != nil {
 			return err
 		}
