@@ -131,7 +131,8 @@
 // Events of one user are told one after the other, in the order of the stream as
 // long as one node has them all; nothing depends on it. Few of them are in hand at
 // once ([lineMost]): the others go back and come again behind each other, so that
-// nobody with very many events holds up the rest.
+// nobody with very many events holds up the rest. No event overtakes one that went back
+// before it; only one that waits for somebody who is not there is waited for by nobody.
 //
 // An acknowledgement of JetStream is not yet stable storage. An event that the
 // embedded server has acknowledged outlives the process, and a loss of power unless it

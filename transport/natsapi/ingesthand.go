@@ -11,7 +11,7 @@ import (
 // hand is the events that a node has in hand: a bounded number, and those of one
 // user in a line. A line is short, so that no user fills the hand, however many
 // events they have and however long one of them takes. What finds no place in its
-// line goes back to the stream, and comes again in its order.
+// line goes back to the stream, and comes again in its order ([away]).
 //
 // Of one client, too, an event waits for those that came earlier, whoever's they are:
 // else a call would be refused because of one that has just ended. But not for long,
@@ -22,29 +22,16 @@ type hand struct {
 	work sync.WaitGroup
 
 	mu    sync.Mutex
-	held  map[*event]struct{}           // guarded by mu
-	lines map[messages.UserID][]*event  // guarded by mu; of users who are being worked for: those behind
-	last  map[messages.ClientID]*event  // guarded by mu; of each client, among those in hand that stand in line
-	back  map[messages.UserID]time.Time // guarded by mu; of users whose events went back: when the last of them comes again
+	held  map[*event]struct{}          // guarded by mu
+	lines map[messages.UserID][]*event // guarded by mu; of users who are being worked for: those behind
+	last  map[messages.ClientID]*event // guarded by mu; of each client, among those in hand that stand in line
+	away  *away                        // guarded by mu
 }
 
 const (
 	// lineMost is how many events of one user wait behind the one that is worked
 	// on.
 	lineMost = 32
-	// Events that found no place come again one behind the other, as fast as a
-	// user's events are worked off, at least so much later and at most so much.
-	backLeast = 250 * time.Millisecond
-	backApart = 5 * time.Millisecond
-	backMost  = 10 * time.Minute
-	// backLong: those that wait longer come again together with others, up to a
-	// line of them: the server looks through all that wait for every moment at
-	// which one is due. Then two may change places.
-	backLong = 5 * time.Second
-	backTick = 125 * time.Millisecond
-	// backUsers is when users are looked through for those with nothing to come.
-	backUsers = 1024
-
 	// clientWait is how long an event waits for another user's event of its client.
 	clientWait = time.Second
 )
@@ -52,7 +39,7 @@ const (
 func newHand(size int) *hand {
 	h := &hand{
 		room: make(chan struct{}, size), held: map[*event]struct{}{},
-		lines: map[messages.UserID][]*event{}, last: map[messages.ClientID]*event{}, back: map[messages.UserID]time.Time{},
+		lines: map[messages.UserID][]*event{}, last: map[messages.ClientID]*event{}, away: newAway(),
 	}
 	for range size {
 		h.room <- struct{}{}
@@ -94,6 +81,14 @@ func (h *hand) add(e *event) {
 	h.held[e] = struct{}{}
 }
 
+// done makes room again, for an event that nobody has to wait for.
+func (h *hand) done(e *event) {
+	h.mu.Lock()
+	h.away.forget(e.user, e.meta.Sequence.Stream) // a delivery of it may have gone back
+	h.mu.Unlock()
+	h.remove(e)
+}
+
 // remove makes room again.
 func (h *hand) remove(e *event) {
 	h.mu.Lock()
@@ -121,25 +116,22 @@ func (h *hand) each(f func(*event)) {
 }
 
 // inLine has work called for the events of each user one after the other, until
-// it returns false: then rest is called for each of those behind. It reports false
-// if there is no place in the line: it is full, or the event comes for the first
-// time while earlier ones of its user are yet to come again. (So a user with more
-// than a line, and always something new, is a moment behind.)
-func (h *hand) inLine(e *event, now time.Time, work func(*event) bool, rest func(*event)) bool {
+// it returns false: then ceased is called, which has to leave the line. It reports false
+// if there is no place in the line: it is full, or an earlier event of the user is to
+// come again. Then the event is to go back, and to come again after so long. (So a user
+// with more than a line, and always something new, is a moment behind.)
+func (h *hand) inLine(e *event, from origin, now time.Time, work func(*event) bool, ceased func()) (after time.Duration, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	user := e.user
-	if e.meta.NumDelivered == 1 && now.Before(h.back[user].Add(2*backTick)) {
-		return false
-	}
 	line, busy := h.lines[user]
-	if len(line) >= lineMost {
-		return false
+	if after, ok = h.away.place(user, e.meta.Sequence.Stream, from, len(line) < lineMost, now); !ok {
+		return after, false
 	}
 	h.behindClient(e)
 	if busy {
 		h.lines[user] = append(line, e)
-		return true
+		return 0, true
 	}
 	h.lines[user] = nil
 	h.work.Go(func() {
@@ -148,13 +140,11 @@ func (h *hand) inLine(e *event, now time.Time, work func(*event) bool, rest func
 			if work(e) {
 				continue
 			}
-			for _, behind := range h.leave(user) {
-				rest(behind)
-			}
+			ceased()
 			return
 		}
 	})
-	return true
+	return 0, true
 }
 
 // behindClient notes which event of its client an event comes behind. It is called
@@ -197,39 +187,25 @@ func (h *hand) next(user messages.UserID) *event {
 	return line[0]
 }
 
-// leave ends the user's line, and returns those who stood in it.
-func (h *hand) leave(user messages.UserID) []*event {
+// leave ends the user's line. Those who stood in it are to go back, and to come again
+// after so long.
+func (h *hand) leave(user messages.UserID, now time.Time) (line []*event, after []time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	line := h.lines[user]
+	line = h.lines[user]
 	delete(h.lines, user)
-	return line
+	for _, e := range line { // before anybody else can take their places
+		after = append(after, h.away.putBack(user, e.meta.Sequence.Stream, now, backLeast))
+	}
+	return line, after
 }
 
-// behind says after how long an event of the user's is to come again: not before
-// those that went back earlier.
-func (h *hand) behind(user messages.UserID, now time.Time, least time.Duration) time.Duration {
+// putBack says after how long an event is to come again, whose user's next ones are to
+// wait for it.
+func (h *hand) putBack(e *event, now time.Time, least time.Duration) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.back) > backUsers {
-		for u, at := range h.back {
-			if at.Before(now) {
-				delete(h.back, u)
-			}
-		}
-	}
-	at := now.Add(least)
-	if last := h.back[user].Add(backApart); last.After(at) {
-		at = last
-	}
-	if limit := now.Add(backMost); at.After(limit) {
-		at = limit
-	}
-	h.back[user] = at
-	if at.Sub(now) > backLong {
-		at = at.Truncate(backTick).Add(backTick)
-	}
-	return at.Sub(now)
+	return h.away.putBack(e.user, e.meta.Sequence.Stream, now, least)
 }
 
 // aside has work called on its own.

@@ -113,7 +113,12 @@ func ingesting(t testing.TB, bus *Bus, f *reportTaker) *Ingester {
 // ingestingWith is ingesting with room for so many events in hand.
 func ingestingWith(t testing.TB, bus *Bus, f *reportTaker, room int) *Ingester {
 	t.Helper()
-	in, err := bus.newIngester(f, f, quickIngest())
+	return ingestingAt(t, bus, f, room, quickIngest())
+}
+
+func ingestingAt(t testing.TB, bus *Bus, f *reportTaker, room int, timing ingestTiming) *Ingester {
+	t.Helper()
+	in, err := bus.newIngester(f, f, timing)
 	if err != nil {
 		t.Fatal(err)
 	}

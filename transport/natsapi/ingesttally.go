@@ -59,6 +59,14 @@ func (t *tally) note(e *event, now time.Time, change func(*history)) (h history,
 	return h, full
 }
 
+// knows reports whether this node has put the event back.
+func (t *tally) knows(e *event) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, known := t.of[keyOf(e)]
+	return known
+}
+
 // prune is called with mu held.
 func (t *tally) prune(now time.Time) {
 	for key, h := range t.of {

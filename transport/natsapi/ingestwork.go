@@ -62,10 +62,26 @@ func (in *Ingester) begin(ctx context.Context, group []jetstream.Msg) {
 // inLine has an event worked on after those of its user that are in hand.
 func (in *Ingester) inLine(ctx context.Context, e *event) {
 	work := func(e *event) bool { return in.work(ctx, e) }
-	back := func(e *event) { in.postpone(e, backLeast) }
-	if !in.hand.inLine(e, in.now(), work, back) {
-		back(e)
+	ceased := func() {
+		line, after := in.hand.leave(e.user, in.now())
+		for i, behind := range line {
+			in.postpone(behind, after[i])
+		}
 	}
+	if after, ok := in.hand.inLine(e, in.origin(e), in.now(), work, ceased); !ok {
+		in.postpone(e, after)
+	}
+}
+
+// origin leaves it to the hand which events came back to it that had no place.
+func (in *Ingester) origin(e *event) origin {
+	switch {
+	case e.meta.NumDelivered == 1:
+		return publisher
+	case in.tally.knows(e):
+		return here
+	}
+	return elsewhere
 }
 
 // stale rejects the start of a call that began so long ago that the store may have
@@ -226,11 +242,10 @@ func (in *Ingester) setAside(ctx context.Context, e *event, code messages.Code, 
 		}
 	})
 	if h.stuck < in.timing.stuckMost {
-		in.postpone(e, in.timing.between(max(1, h.stuck)))
+		in.postpone(e, in.hand.putBack(e, in.now(), in.timing.between(max(1, h.stuck))))
 		return
 	}
 	in.log.Error("a call event never gets an answer, and others do", "code", code, "source", e.report.Source, "id", e.report.ID)
-	in.hand.behind(e.user, in.now(), backLeast) // those in its line come again
 	in.bury(ctx, e, &rejection{ReasonInternal, fmt.Sprintf("dibs had no answer for it (%s), again and again, while others had theirs", code)})
 }
 
@@ -280,24 +295,25 @@ func (in *Ingester) finish(e *event, r result) {
 	in.metrics.delay.Observe(max(0, in.now().Sub(e.meta.Timestamp)).Seconds())
 	in.answered.Add(1)
 	in.tally.forget(e)
+	in.hand.done(e)
+}
+
+// postpone puts back an event that has no place in hand, and before which no later one
+// of its user may have one.
+func (in *Ingester) postpone(e *event, after time.Duration) {
+	in.metrics.count(resultPostponed)
+	_ = e.msg.NakWithDelay(after) // if it is lost, the event comes again when this node is silent
 	in.hand.remove(e)
 }
 
-// postpone puts back an event that has no place in hand; it comes again behind
-// those of its user that went back earlier.
-func (in *Ingester) postpone(e *event, least time.Duration) {
-	in.metrics.count(resultPostponed)
-	in.putBack(e, in.hand.behind(e.user, in.now(), least))
-}
-
-// putBack lets the event come again, here or at another node.
+// putBack lets the event come again, here or at another node. Nobody waits for it.
 func (in *Ingester) putBack(e *event, after time.Duration) {
 	if after == 0 {
 		_ = e.msg.Nak() // if it is lost, the event comes again when this node is silent
 	} else {
 		_ = e.msg.NakWithDelay(after)
 	}
-	in.hand.remove(e)
+	in.hand.done(e)
 }
 
 // tryLater puts back an event whose user or client may still come, a bounded
@@ -340,7 +356,7 @@ func (in *Ingester) bury(ctx context.Context, e *event, why *rejection) {
 	in.log.Debug("a call event could not be applied", "subject", e.msg.Subject(), "reason", why.reason, "error", why.sentence)
 	in.metrics.count(resultDead)
 	in.tally.forget(e)
-	in.hand.remove(e)
+	in.hand.done(e)
 }
 
 // leave lets an event wait in the stream, longer each time, because its letter
