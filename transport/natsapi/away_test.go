@@ -11,6 +11,7 @@ import (
 
 // NATS is not there when the node starts, a backlog grows, and it comes.
 func TestServerThatComesLater(t *testing.T) {
+	t.Parallel()
 	server := idleProcess(t, "")
 	bus := open(t, configOf(t, server))
 	if err := bus.Ready(t.Context()); err == nil {
