@@ -30,10 +30,8 @@ build: ## Build bin/dibs (needs nothing but Go)
 test: ## Everything that must hold; installs Postgres and Chromium for the tests where it may
 	@scripts/test.sh
 
-test-short: ## The quick part, a minute or two: no races looked for, no long faults, not the program as a whole
-	@scripts/check-go.sh
-	@scripts/ensure-test-tools.sh --no-cc
-	$(GO) test -short $$($(GO) list ./... | grep -v /integration)
+test-short: ## The quick part, about a minute: no races looked for, no long faults, not the program as a whole
+	@scripts/test-short.sh
 
 fuzz: ## Every fuzz target for a while each (FUZZTIME=10s)
 	@scripts/fuzz.sh $(FUZZTIME)

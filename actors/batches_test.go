@@ -25,7 +25,11 @@ func newClients(n int) []messages.ClientID {
 // time, and each client's writes are begun in the order in which they came. A write
 // that may be of any client has nothing beside it.
 func TestBatchesKeepTheOrderOfEachClient(t *testing.T) {
-	for seed := range uint64(200) {
+	seeds := uint64(200)
+	if testing.Short() {
+		seeds = 40
+	}
+	for seed := range seeds {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		most := 1 + rng.IntN(4)
 		b := newBatches(most)

@@ -17,7 +17,7 @@ const eventsARun = 600
 func TestInterleavings(t *testing.T) {
 	seeds := uint64(4000)
 	if testing.Short() {
-		seeds = 400
+		seeds = 100
 	}
 	first := uint64(1)
 	if *seedFlag != 0 {
@@ -41,7 +41,7 @@ func TestInterleavings(t *testing.T) {
 func TestInterleavingsBetweenNodes(t *testing.T) {
 	first, seeds := uint64(1), uint64(1500)
 	if testing.Short() {
-		seeds = 200
+		seeds = 100
 	}
 	if *seedFlag != 0 {
 		first, seeds = *seedFlag, *seedFlag

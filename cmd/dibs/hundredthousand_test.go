@@ -17,6 +17,9 @@ import (
 // binary, built as people build it: with the race detector, as this test is
 // built itself, SQLite alone would take minutes.
 func TestImportOfAHundredThousand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("left out with -short: it builds the binary and imports for half a minute")
+	}
 	const n = 100_000
 	binary, err := harness.Build(t.Context(), "../..", "./cmd/dibs", t.TempDir())
 	if err != nil {

@@ -1,7 +1,7 @@
 // Package pgtest gives tests and benchmarks a real Postgres: a private server
-// in a temporary folder, on a free port of the loopback interface, run as an
-// unprivileged user when the test runs as root. Nothing on the machine is
-// touched but that folder.
+// in a temporary folder (in memory, unless it is to be durable), on a free port of
+// the loopback interface, run as an unprivileged user when the test runs as root.
+// Nothing on the machine is touched but that folder.
 //
 // [URL] is for most tests: a fresh, migrated database, on a server that the
 // tests of a process share. [StartServer] gives a test a server of its own,

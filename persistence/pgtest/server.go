@@ -26,7 +26,7 @@ import (
 type Options struct {
 	// Durable keeps Postgres's default durability (fsync and full_page_writes
 	// on), which benchmarks and crash tests need. Without it a commit does not
-	// wait for the disk.
+	// wait for the disk, and everything is in memory where there is room.
 	Durable bool
 	// Settings are server settings by name, e.g. "max_connections": "20".
 	Settings map[string]string
@@ -65,7 +65,7 @@ func New(o Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "dibs-pgtest-")
+	dir, err := os.MkdirTemp(folderFor(o), "dibs-pgtest-")
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +193,11 @@ func (s *Server) waitReady() error {
 }
 
 func (s *Server) makeRole() error {
-	return s.exec(s.url("postgres", "postgres"), fmt.Sprintf("CREATE ROLE %s LOGIN CREATEDB PASSWORD '%s'", role, s.password))
+	secret, err := verifier(s.password)
+	if err != nil {
+		return err
+	}
+	return s.exec(s.url("postgres", "postgres"), fmt.Sprintf("CREATE ROLE %s LOGIN CREATEDB PASSWORD '%s'", role, secret))
 }
 
 func (s *Server) exec(databaseURL, sql string) error {

@@ -11,6 +11,9 @@ import (
 
 // What happens to a batch when the whole server goes away in the middle.
 func TestServerStops(t *testing.T) {
+	if testing.Short() {
+		t.Skip("left out with -short: the server is restarted again and again; TestReconnect does it too")
+	}
 	server := pgtest.StartServer(t, pgtest.Options{Durable: true})
 	b := newBench(t, server.MigratedURL(t, "dibs"), server)
 
@@ -150,6 +153,9 @@ func TestReconnect(t *testing.T) {
 // A server that is there and does not answer counts as gone, within a bounded
 // time, and is used again when it goes on.
 func TestPausedServer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("left out with -short: it waits out the time that an operation has")
+	}
 	server := pgtest.StartServer(t, pgtest.Options{})
 	b := newBench(t, server.MigratedURL(t, "dibs"), server)
 	u, c := b.people(t, 1)[0], b.clients(t, 1)[0]

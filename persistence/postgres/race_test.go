@@ -40,10 +40,11 @@ func TestOutboxOfTwoStores(t *testing.T) {
 // Two nodes on one database, whose people all want the same few clients: I1, I2
 // and I6 hold in what was acknowledged and in what is in the store.
 func TestTwoStoresRace(t *testing.T) {
-	const (
-		perStore = 12 // users
-		rounds   = 60
-	)
+	const perStore = 12 // users
+	rounds := 60
+	if testing.Short() {
+		rounds = 15
+	}
 	url := pgtest.URL(t)
 	b := newBench(t, url, nil)
 	stores := []*postgres.Store{b.store, open(t, url)}

@@ -87,6 +87,9 @@ func TestOpenWarnsOfForgetfulServer(t *testing.T) {
 }
 
 func TestMigrateTogether(t *testing.T) {
+	if testing.Short() {
+		t.Skip("left out with -short: the lock is looked for once a second")
+	}
 	url := pgtest.EmptyURL(t)
 	const processes = 4
 	applied := make([][]persistence.Migration, processes)

@@ -176,10 +176,7 @@ func (h *history) note(format string, args ...any) {
 
 func concurrentHistory(t *testing.T, s persistence.Store) {
 	const committers = 12
-	rounds := 40
-	if testing.Short() {
-		rounds = 8
-	}
+	rounds := unlessShort(40, 8)
 	users, clients := addUsers(t, s, 6), addClients(t, s, 4)
 	h := &history{
 		byUser:   map[messages.UserID]messages.CallID{},
@@ -285,7 +282,7 @@ func (h *history) compare(t *testing.T, s persistence.Store, users []messages.Us
 
 func concurrentDelete(t *testing.T, s persistence.Store) {
 	users := addUsers(t, s, 3)
-	for range 20 {
+	for range unlessShort(20, 5) {
 		c := addClient(t, s)
 		outcomes := make([]messages.Outcome, len(users))
 		var deleted error
@@ -318,7 +315,7 @@ func concurrentDelete(t *testing.T, s persistence.Store) {
 }
 
 func concurrentDisable(t *testing.T, s persistence.Store) {
-	for range 10 {
+	for range unlessShort(10, 5) {
 		u, c := addUser(t, s), addClient(t, s)
 		var o messages.Outcome
 		errs := make([]error, 2)

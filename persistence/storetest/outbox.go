@@ -208,7 +208,8 @@ func outboxExcept(t *testing.T, s persistence.Store) {
 // there, in small pieces, so that a row that comes to light after a later one of
 // its client would be found out.
 func outboxConcurrent(t *testing.T, s persistence.Store) {
-	const committers, rounds = 8, 60
+	const committers = 8
+	rounds := unlessShort(60, 12)
 	users, clients := addUsers(t, s, committers), addClients(t, s, 3)
 	over := make(chan struct{})
 	var published []messages.Event

@@ -32,7 +32,7 @@ func batchRandom(t *testing.T, s persistence.Store) {
 		byClient: map[messages.ClientID]messages.Call{},
 		token:    map[messages.ClientID]int64{},
 	}
-	for range 250 {
+	for range unlessShort(250, 60) {
 		batch := m.batch(r)
 		m.apply(t, batch, commit(t, s, batch...))
 		m.compare(t, s)

@@ -60,7 +60,8 @@ func report(t *testing.T, s persistence.Store, call messages.Call, r *messages.R
 // nameRace lets start, end and the click that ends the call meet in every way, as on
 // three nodes that each know only part of it.
 func nameRace(t *testing.T, s persistence.Store) {
-	const rounds, pairs = 20, 4
+	const pairs = 4
+	rounds := unlessShort(20, 5)
 	users, clients := addUsers(t, s, pairs), addClients(t, s, pairs)
 	for round := range rounds {
 		var calls [pairs]messages.Call
@@ -91,7 +92,8 @@ func nameRace(t *testing.T, s persistence.Store) {
 // nameSecondLegRace: a client whom the user is still talking to by the second leg is
 // not free, and is when that one is over.
 func nameSecondLegRace(t *testing.T, s persistence.Store) {
-	const rounds, pairs = 20, 4
+	const pairs = 4
+	rounds := unlessShort(20, 5)
 	users, clients := addUsers(t, s, pairs), addClients(t, s, pairs)
 	for range rounds {
 		var calls [pairs]messages.Call

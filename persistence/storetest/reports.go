@@ -190,7 +190,8 @@ func reportEndWithoutToken(t *testing.T, s persistence.Store) {
 // reportRace lets starts and ends of the same calls meet in every way, as on two
 // nodes that each know only half of it.
 func reportRace(t *testing.T, s persistence.Store) {
-	const rounds, calls = 30, 4
+	const calls = 4
+	rounds := unlessShort(30, 8)
 	users, clients := addUsers(t, s, calls), addClients(t, s, calls)
 	for range rounds {
 		var claims, ends [calls]messages.Write

@@ -31,6 +31,15 @@ type topic struct {
 	promises []promise
 }
 
+// unlessShort is n, and few with -short: for what is tried again and again at
+// random.
+func unlessShort(n, few int) int {
+	if testing.Short() {
+		return few
+	}
+	return n
+}
+
 func topics() []topic {
 	return []topic{
 		{"Claim", false, claimPromises()},

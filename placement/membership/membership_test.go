@@ -152,6 +152,7 @@ func joinBy(t *testing.T, w *world, name string, h *host, now func() time.Time) 
 // counted the time it tells nothing of it, from the first moment on, and joins anew; who was
 // awake is not taken for gone meanwhile.
 func TestSuspendedNodeTrustsItselfNoMore(t *testing.T) {
+	t.Parallel()
 	w, hosts := newWorld(), [2]host{}
 	var asleep atomic.Int64
 	a := joinBy(t, w, "a", &hosts[0], func() time.Time { return time.Now().Add(time.Duration(asleep.Load())) })
@@ -209,6 +210,7 @@ func spread(nodes ...*membership.Node) []int {
 }
 
 func TestNodesJoinLeaveAndLoseTouch(t *testing.T) {
+	t.Parallel()
 	w := newWorld()
 	var hosts [2]host
 	a := join(t, w, "a", &hosts[0])
@@ -275,6 +277,7 @@ func TestNodesJoinLeaveAndLoseTouch(t *testing.T) {
 // A node of which something may still come does not say that it is gone: others find
 // out, and end its sessions first.
 func TestLeavesOnlyWhenNothingMoreComes(t *testing.T) {
+	t.Parallel()
 	w := newWorld()
 	var hosts [2]host
 	a, b := join(t, w, "a", &hosts[0]), join(t, w, "b", &hosts[1])

@@ -110,22 +110,20 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 	if w.api, err = New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	w.spec = specRouter(t)
+	if w.spec, err = specRouter(); err != nil {
+		t.Fatal(err)
+	}
 	return w
 }
 
-func specRouter(t testing.TB) routers.Router {
-	t.Helper()
+// specRouter is made once for all tests, which only look things up in it.
+var specRouter = sync.OnceValues(func() (routers.Router, error) {
 	doc, err := openapi3.NewLoader().LoadFromData(openAPIDocument)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	router, err := gorillamux.NewRouter(doc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return router
-}
+	return gorillamux.NewRouter(doc)
+})
 
 func (w *world) person(first, last string, role messages.Role, hash string) messages.User {
 	u := messages.User{ID: messages.UserID{UUID: uuid.New()}, FirstName: first, LastName: last,

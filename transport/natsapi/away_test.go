@@ -11,6 +11,7 @@ import (
 
 // NATS is not there when the node starts, a backlog grows, and it comes.
 func TestServerThatComesLater(t *testing.T) {
+	t.Parallel()
 	server := idleProcess(t, "")
 	bus := open(t, configOf(t, server))
 	if err := bus.Ready(t.Context()); err == nil {
@@ -98,6 +99,9 @@ func TestBacklogDrains(t *testing.T) {
 // A server that is paused keeps its connections open and answers nothing. What
 // was sent to it meanwhile may take effect when it goes on.
 func TestServerPausedUnderLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("left out with -short: it waits out what it does not hear; TestServerKilledUnderLoad breaks it too")
+	}
 	server := process(t, "")
 	bus, other := open(t, configOf(t, server)), open(t, configOf(t, server))
 	outbox := &natstest.Outbox{}

@@ -257,6 +257,7 @@ func (l *poorListener) Accept() (net.Conn, error) {
 // TestSocketOutlivesFailures: too many open files are no reason to be deaf for
 // ever.
 func TestSocketOutlivesFailures(t *testing.T) {
+	t.Parallel()
 	l := &poorListener{}
 	c := &control{listener: l, log: logger(t), closing: make(chan struct{})}
 	c.accept()
@@ -302,6 +303,7 @@ func TestDeadWithoutPermission(t *testing.T) {
 // TestLettersVanishWhileTheyAreRead: whoever lists them is not left waiting for
 // what somebody else has dropped.
 func TestLettersVanishWhileTheyAreRead(t *testing.T) {
+	t.Parallel()
 	bus := open(t, inProcess(t, t.TempDir()))
 	ingesting(t, bus, newTaker())
 	waitFor(t, soon, "the stream is there", func() bool {

@@ -22,6 +22,7 @@ import (
 // after a while: events are published again, nothing is missing, and whoever was
 // connected finds the server where it was.
 func TestPublishingComesBackAfterAFullDisk(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	cfg := inProcess(t, dir)
 	var out lockedBuffer

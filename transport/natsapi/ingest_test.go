@@ -116,6 +116,7 @@ func TestUserComesAMinuteLater(t *testing.T) {
 // TestStoreAway: while the store is away nothing is lost, given up or counted as
 // a try, whichever way it is away.
 func TestStoreAway(t *testing.T) {
+	t.Parallel()
 	bus := open(t, inProcess(t, t.TempDir()))
 	f := newTaker()
 	in := ingesting(t, bus, f)
@@ -297,6 +298,7 @@ func TestStopGivesBack(t *testing.T) {
 // TestNATSGoesAndComes: the ingester goes on by itself after a server was killed
 // and started again.
 func TestNATSGoesAndComes(t *testing.T) {
+	t.Parallel()
 	server := process(t, "")
 	bus := open(t, configOf(t, server))
 	f := newTaker()

@@ -45,6 +45,7 @@ func told(f *reportTaker, user messages.UserID) (n int) {
 // whose first one takes for ever, or none of which ever gets an answer, keeps nobody
 // else waiting; and when the answers come, all take their effect.
 func TestOneUserDoesNotFillTheHand(t *testing.T) {
+	t.Parallel()
 	for what, answer := range map[string]func(release chan struct{}) messages.Answer{
 		"one takes for ever": func(release chan struct{}) messages.Answer { <-release; return messages.Answer{} },
 		"none is answered":   func(chan struct{}) messages.Answer { return messages.Answer{Code: messages.CodeOutcomeUnknown} },

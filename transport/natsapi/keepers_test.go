@@ -84,7 +84,11 @@ func disk(t *testing.T, b *Bus, flush func() error) *keeper {
 // An event that a server of another node acknowledged is in that one's memory, and on no
 // disk: the outbox keeps it until it is on that machine's.
 func TestEventIsKeptUntilItIsOnTheDiskThatItIsOn(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{2, 3} {
+		if n > 2 && testing.Short() {
+			continue // they take seconds to agree on a leader, twice
+		}
 		t.Run(fmt.Sprint(n, " servers"), func(t *testing.T) {
 			all := servers(t, n)
 			leader, other := leaderOf(t, all)
@@ -117,6 +121,7 @@ func TestEventIsKeptUntilItIsOnTheDiskThatItIsOn(t *testing.T) {
 // A server that started anew after it acknowledged an event may have lost it with the power
 // of its machine. That it has flushed its files since says nothing.
 func TestFlushOfAnotherLifeIsWorthNothing(t *testing.T) {
+	t.Parallel()
 	all := servers(t, 2)
 	leader, other := leaderOf(t, all)
 	asked := other.keepers(StreamName)
@@ -144,6 +149,7 @@ func TestFlushOfAnotherLifeIsWorthNothing(t *testing.T) {
 // A machine loses its power, and the event that it had acknowledged, before it was written to
 // the disk. It is sent again then, and not only flushed again.
 func TestEventThatWasLostBeforeItWasFlushedIsSentAgain(t *testing.T) {
+	t.Parallel()
 	all := servers(t, 2)
 	leader, other := leaderOf(t, all)
 	var once sync.Once
@@ -180,6 +186,7 @@ func TestEventThatWasLostBeforeItWasFlushedIsSentAgain(t *testing.T) {
 
 // One of three that cannot be reached holds up nobody; two do.
 func TestServerThatIsAwayHoldsUpNobody(t *testing.T) {
+	t.Parallel()
 	all := servers(t, 3)
 	leader, _ := leaderOf(t, all)
 	outbox := &natstest.Outbox{}
@@ -211,6 +218,7 @@ func TestServerThatIsAwayHoldsUpNobody(t *testing.T) {
 // With one of three left out, an acknowledgement may be for the leader and that one. So the
 // third is not asked to flush before it has what was acknowledged.
 func TestWhoIsBehindFlushesLater(t *testing.T) {
+	t.Parallel()
 	all := servers(t, 3)
 	leader, away := leaderOf(t, all)
 	away.keeper.close(t.Context())
@@ -257,6 +265,7 @@ func TestWhoIsBehindFlushesLater(t *testing.T) {
 // A server whose disk is slow can be reached, and a node that stops does not wait for a disk
 // that hangs.
 func TestSlowDiskIsFoundAtOnceAndHoldsUpNoEnd(t *testing.T) {
+	t.Parallel()
 	all := servers(t, 2)
 	leader, other := leaderOf(t, all)
 	flushing, slow := make(chan struct{}), make(chan struct{})
@@ -289,6 +298,7 @@ func TestSlowDiskIsFoundAtOnceAndHoldsUpNoEnd(t *testing.T) {
 // Who has nothing to send needs nobody who keeps it: the last nodes of a cluster that is
 // stopped find nobody.
 func TestIdlePublisherNeedsNobody(t *testing.T) {
+	t.Parallel()
 	all := servers(t, 2)
 	leader, other := leaderOf(t, all)
 	leader.keeper.close(t.Context())

@@ -32,6 +32,8 @@ var built struct {
 	err  error
 }
 
+// Tests that wait for elections and for pauses between tries, with nothing but hang guards, are
+// parallel: they follow when the others, which may measure, are over.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	code := m.Run()

@@ -190,6 +190,7 @@ func TestRowsAreClearedOnlyWhenTheyAreOnStableStorage(t *testing.T) {
 }
 
 func TestStopFlushesAndIsBounded(t *testing.T) {
+	t.Parallel()
 	bus := open(t, inProcess(t, t.TempDir()))
 	outbox := &natstest.Outbox{}
 	p, err := bus.newPublisher(outbox, timing{poll: time.Hour, count: time.Hour})

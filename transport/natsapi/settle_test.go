@@ -135,6 +135,7 @@ func TestRowThatCannotBeSetAsideHoldsNobodyUp(t *testing.T) {
 
 // Too many of them stop the publisher: each reading has to leave them out.
 func TestManyRowsThatCannotBeSetAside(t *testing.T) {
+	t.Parallel()
 	_, outbox, p := settling(t)
 	var denied atomic.Bool
 	denied.Store(true)

@@ -22,7 +22,8 @@ type file struct {
 	zipped      []byte // nil: not worth it
 }
 
-func newFile(name string, content []byte) (file, error) {
+// newFile compresses with z, which serves one file after the other.
+func newFile(name string, content []byte, z *gzip.Writer) (file, error) {
 	kind, ok := contentType(name)
 	if !ok {
 		return file{}, fmt.Errorf("web: %s is of a type that is not served", name)
@@ -32,7 +33,7 @@ func newFile(name string, content []byte) (file, error) {
 		return f, nil
 	}
 	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
+	z.Reset(&b)
 	if _, err := z.Write(content); err != nil {
 		return file{}, err
 	}

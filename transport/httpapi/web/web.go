@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -75,13 +76,14 @@ func build(root fs.FS, lost http.Handler) (*Page, error) {
 	}
 	delete(contents, indexName)
 	p := &Page{assets: make(map[string]file, len(contents)), folder: assetPrefix + version(contents) + "/", lost: lost}
+	z := gzip.NewWriter(nil) // one for all files: a new one is a megabyte
 	for name, content := range contents {
-		if p.assets[name], err = newFile(name, content); err != nil {
+		if p.assets[name], err = newFile(name, content, z); err != nil {
 			return nil, err
 		}
 	}
 	index = bytes.ReplaceAll(index, []byte(placeholder), []byte(strings.TrimSuffix(p.folder, "/")))
-	p.index, err = newFile(indexName, index)
+	p.index, err = newFile(indexName, index, z)
 	return p, err
 }
 
