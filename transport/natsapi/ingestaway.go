@@ -13,7 +13,7 @@ import (
 // come: so nobody is overtaken who finds the line full a second time.
 //
 // An event need not come again here: another node takes it, or it is deleted from the
-// stream, and this node hears of neither. So each is waited for until a moment after it
+// stream, and this node hears of neither. So each is waited for until seconds after it
 // was due, and no user waits for ever. Where other nodes take events too, there is no
 // order across nodes, and those that come again wait for nobody: else a user with very
 // many would spend their time on waiting for those that others have.

@@ -39,6 +39,6 @@ func TestNobodyIsOvertakenWhoGoesBackAgain(t *testing.T) {
 		h.wait()
 		close(worked)
 	}()
-	for range worked { //nolint:revive // those in line
+	for range worked { // those in line
 	}
 }
