@@ -75,11 +75,12 @@ func (g *gate) reachable() bool {
 	return g.ping(ctx) == nil
 }
 
-// watch shuts the gate if what begins now is not done in time. The function
-// returned says that it is done.
-func (g *gate) watch(what error) (done func()) {
+// watch returns a timer that shuts the gate. Whoever begins something resets it to
+// stallAfter, and stops it when that is done.
+func (g *gate) watch(what error) *time.Timer {
 	t := time.AfterFunc(stallAfter, func() { g.shut(what) })
-	return func() { t.Stop() }
+	t.Stop()
+	return t
 }
 
 func (g *gate) close() {

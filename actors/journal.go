@@ -74,6 +74,7 @@ type writer struct {
 	tell     func([]messages.Event) // before the users are told
 	journal  func(any)              // sends to the journal
 	batches  chan []entry
+	stall    *time.Timer // runs while a batch is being committed
 
 	// Used again for each batch, by the goroutine of run alone: neither the store nor
 	// who is told keeps what it is given.
@@ -137,8 +138,8 @@ func (w *writer) tryCommit(batch []entry) ([]messages.Outcome, error) {
 	defer func() { clear(w.writes) }()
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
-	done := w.gate.watch(errStalled)
-	defer done()
+	w.stall.Reset(stallAfter)
+	defer w.stall.Stop()
 	start := time.Now()
 	outcomes, err := commitSafely(ctx, w.store, w.writes)
 	w.observer.BatchCommitted(len(batch), time.Since(start), err)

@@ -175,6 +175,7 @@ func (s *System) startJournal() *journalRef {
 		w := &writer{
 			store: s.config.Journal, gate: s.gate, observer: s.config.Observer, users: s.users,
 			tell: s.config.Committed, journal: ref.send, batches: make(chan []entry, 1),
+			stall: s.gate.watch(errStalled),
 		}
 		j.free, ref.writers = append(j.free, w), append(ref.writers, w)
 	}
