@@ -33,7 +33,7 @@ type directoryShard struct {
 // place is where an actor lives. It outlives restarts of the actor.
 type place struct {
 	// process is what the actor's PID stands for. To ask the PID for each message, as a
-	// context does that sends, takes three more cells of memory from all over the heap,
+	// context does that sends, takes two more cells of memory from all over the heap,
 	// which among ten thousand actors are in no cache.
 	process actor.Process
 	// inbox counts the messages sent and not yet handled. It is raised with

@@ -17,6 +17,10 @@
 // them; whoever sends holds the directory's lock for reading, so that an actor
 // that nobody is sending to can be taken out without losing a message.
 //
+// What only one at a time needs is used again: the memory for the effects of a step, and
+// the seat at which a caller waits. Nothing is that somebody may still come to: a caller who
+// gives up leaves no seat behind, and an ask is never used twice.
+//
 // # Ordering
 //
 // Where it is certain what an actor would say if it were asked now, it is not asked: it

@@ -17,8 +17,9 @@
 //
 // A request costs little: it is read into memory that the last one left (room.go), the
 // body of a change is read and the answers about calls are written without reflection
-// (package wire), what all answers say alike is made once, and a timer only when something
-// waits for it (patience.go). A test counts the allocations.
+// (package wire), what all answers say alike is made once, a timer only when something
+// waits for it that has none (patience.go), and the router is asked only for addresses in
+// which something is variable. A test counts the allocations.
 //
 // Failure rules. A handler returns an error; the one table in errors.go turns
 // its code into a status and a sentence. Nothing else of an error leaves the
