@@ -162,6 +162,8 @@ func (s *Server) arguments() []string {
 	}
 	if !s.options.Durable {
 		settings["fsync"], settings["full_page_writes"] = "off", "off"
+		// Beside the data: /dev/shm would keep what a killed server leaves behind.
+		settings["dynamic_shared_memory_type"] = "mmap"
 	}
 	for name, value := range s.options.Settings {
 		settings[name] = value
