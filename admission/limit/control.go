@@ -82,7 +82,7 @@ func (c Control) Target() time.Duration { return max(GoodTime, stretch*c.base) }
 func (c Control) Step(w Window) (next Control, lowered bool) {
 	before := c.Limit()
 	c, lowered = c.paced(w)
-	c.crowd = c.crowd.step(w, c.limit)
+	c.crowd = c.crowd.step(w, c.limit, c.base)
 	return c, lowered || c.Limit() < before
 }
 

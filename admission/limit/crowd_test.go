@@ -26,17 +26,33 @@ func TestCrowd(t *testing.T) {
 			}
 		}
 	}
-	limits(crowded(0, time.Second), Rest, Rest)                      // a fleet may: nobody is refused
-	limits(crowded(100, 8*time.Millisecond), 179, 125, Least, Least) // less than may always be in flight
-	limits(crowded(100, 1500*time.Microsecond), Least, Least)        // neither
-	limits(crowded(100, 900*time.Microsecond), 115, 138, 165)        // up by a fifth
-	limits(crowded(100, 2200*time.Microsecond), 150)                 // by as much as it is too long
-	limits(crowded(0, 10*time.Millisecond), 180, 217, 260)           // nobody needs it
-	for range 20 {                                                   // and it is gone in a few seconds
+	limits(crowded(0, time.Second), Rest, Rest)                          // a fleet may: nobody is refused
+	limits(crowded(100, 2*time.Millisecond), 179, 125, 87, Least, Least) // less than may always be in flight
+	limits(crowded(100, 400*time.Microsecond), Least, Least)             // neither
+	limits(crowded(100, 200*time.Microsecond), 76, 92, 110, 132)         // up by a fifth
+	limits(crowded(100, 550*time.Microsecond), 120)                      // by as much as it is too long
+	limits(crowded(0, 10*time.Millisecond), 144, 173, 208, 250, 300)     // nobody needs it
+	for range 20 {                                                       // and it is gone in a few seconds
 		c, _ = c.Step(crowded(0, 0))
 	}
 	if c.Limit() < Rest || c.crowd != (crowd{}) {
 		t.Errorf("limit %d, %+v", c.Limit(), c.crowd)
+	}
+}
+
+// Where a store is far away, waiting for a processor is a small part of what a start takes: it may
+// be longer before anybody is refused for it.
+func TestCrowdFarFromTheStore(t *testing.T) {
+	for base, want := range map[time.Duration]time.Duration{
+		0: Crowded, 4 * time.Millisecond: Crowded, 9 * time.Millisecond: Crowded, 36 * time.Millisecond: 2 * time.Millisecond,
+	} {
+		if got := patience(base); got != want {
+			t.Errorf("where a start takes %s by itself what is to run may wait %s, want %s", base, got, want)
+		}
+	}
+	near, far := crowd{}.step(crowded(100, time.Millisecond), Rest, 0), crowd{}.step(crowded(100, time.Millisecond), Rest, 36*time.Millisecond)
+	if near.room == 0 || far.room != 0 {
+		t.Errorf("near %+v, far %+v", near, far)
 	}
 }
 
