@@ -12,7 +12,7 @@
 // Below that bound there is a second one, for when the processors themselves are taken
 // whole. Then requests wait before anybody has looked at them, where no count of those in
 // flight sees them, and each refusal takes its share of what there is. So while starts are
-// refused, and goroutines that could run wait for a processor for more than 2 ms on
+// refused, and goroutines that could run wait for a processor for more than half a millisecond on
 // average (runtime/metrics says so), fewer are admitted, and the time that this leaves is
 // what makes answers and refusals quick. DAGOR (see below) goes by the same measure.
 //

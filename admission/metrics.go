@@ -18,7 +18,7 @@ func (l *Limiter) Register(registry prometheus.Registerer) error {
 			func() float64 { return float64(l.commands.Load()) }),
 		gauge("dibs_admission_target_seconds", "How long starts and ends may take on average before the limit is lowered.",
 			func() float64 { return float64(l.target.Load()) / 1e9 }),
-		gauge("dibs_admission_wait_seconds", "How long whatever is to run waits for a processor on average; above 2 ms, while starts are refused, the limit is lowered.",
+		gauge("dibs_admission_wait_seconds", "How long whatever is to run waits for a processor on average; above half a millisecond, while starts are refused, the limit is lowered (above more where the store is far away).",
 			func() float64 { return float64(l.waited.Load()) / 1e9 }),
 	}
 	for c, class := range []string{Start: "start", End: "end", Aside: "aside", Part: "part", Ask: "ask"} {

@@ -99,12 +99,19 @@ func TestKilledWhileNobodyHears(t *testing.T) {
 		k.args = nil
 		k.restart(nil)
 		k.mustWait(k.kill())
+		waiting := k.waitingIDs()
 		nats := startNATS(t, bin)
 		k.args = []string{"--nats-url", nats.URL()}
 		k.restart(nil)
 		waitFor(t, drainLimit, "the outbox to be empty", func() bool { return k.waiting() == 0 })
-		if len(readStream(t, nats.URL())) == 0 {
-			t.Error("nothing is on the stream of the other NATS")
+		told := map[string]bool{}
+		for _, p := range readStream(t, nats.URL()) {
+			told[p.ID] = true
+		}
+		for _, id := range waiting {
+			if !told[id] {
+				t.Errorf("I7 is broken: %s waited, and is not on the other stream", id)
+			}
 		}
 	})
 }
@@ -191,7 +198,10 @@ func (k *killer) mustWait(acknowledged, waiting int) {
 }
 
 // waiting counts the events in the outbox.
-func (k *killer) waiting() (n int) {
+func (k *killer) waiting() int { k.t.Helper(); return len(k.waitingIDs()) }
+
+// waitingIDs are the ids of the events in the outbox.
+func (k *killer) waitingIDs() (ids []string) {
 	k.t.Helper()
 	rows, err := k.db.QueryContext(k.t.Context(), "SELECT events FROM outbox")
 	must(k.t, err)
@@ -201,10 +211,12 @@ func (k *killer) waiting() (n int) {
 		must(k.t, rows.Scan(&stored))
 		events, err := persistence.DecodeEvents(stored)
 		must(k.t, err)
-		n += len(events)
+		for i := range events {
+			ids = append(ids, events[i].ID)
+		}
 	}
 	must(k.t, rows.Err())
-	return n
+	return ids
 }
 
 // restart starts the server again, does what is to be done meanwhile, and lets

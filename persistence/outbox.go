@@ -33,10 +33,13 @@ type Outbox interface {
 	// that is after itself.
 	OutboxSize(ctx context.Context, after int64, limit int) (part OutboxPart, last int64, err error)
 	// TrimOutbox removes rows though they were not published, the oldest first, at
-	// most limit: those that are older than age, and as many as it takes to be rid of
-	// excess bytes of events. It returns what went.
+	// most limit, and no more once [TrimBytes] went: those that are older than age, and
+	// as many as it takes to be rid of excess bytes of events. It returns what went.
 	TrimOutbox(ctx context.Context, age time.Duration, excess int64, limit int) (gone OutboxPart, err error)
 }
+
+// TrimBytes of events are enough for a transaction that removes them, so that nobody waits for it.
+const TrimBytes = 8 << 20
 
 // OutboxPart is how much some rows of the outbox hold.
 type OutboxPart struct {

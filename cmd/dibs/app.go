@@ -124,9 +124,10 @@ func (n *node) publish() *unheard {
 		n.publisher.Start()
 		return nil
 	}
+	age, most := n.bus.EventLimits()
 	n.log.Info("status events wait in the store: no other program can reach the NATS inside this one (--nats-listen, --nats-url)",
-		"for", n.cfg.NATS.MaxAge, "bytes", n.cfg.NATS.MaxBytes)
-	return &unheard{outbox: n.store, age: n.cfg.NATS.MaxAge, most: n.cfg.NATS.MaxBytes}
+		"for", age, "bytes", most)
+	return &unheard{outbox: n.store, age: age, most: most}
 }
 
 // shared reports whether other servers may use the same database. They need a

@@ -31,7 +31,7 @@ type natsConfig struct {
 func (n *natsConfig) bind(flags *pflag.FlagSet) {
 	n.bindAddress(flags)
 	flags.StringVar(&n.Listen, "nats-listen", "", "let other programs reach the NATS server inside this process at host:port")
-	flags.DurationVar(&n.MaxAge, "events-max-age", natsapi.DefaultMaxAge, "how long status events are kept for readers")
+	flags.DurationVar(&n.MaxAge, "events-max-age", natsapi.DefaultMaxAge, "how long status events are kept for readers: on the stream, or where nobody can hear them in the outbox")
 	flags.Int64Var(&n.MaxBytes, "events-max-bytes", natsapi.DefaultMaxBytes, "how many bytes of them, at most")
 	flags.DurationVar(&n.DuplicateWindow, "events-duplicate-window", natsapi.DefaultDuplicates, "how long NATS knows an event that comes twice")
 	flags.BoolVar(&n.RPC, "nats-rpc", true, "answer requests over NATS (dibs.rpc.>); whoever may send them acts for any user")

@@ -24,6 +24,11 @@ type unheard struct {
 // trim measures some rows, and removes some that are too old or too much. It reports how many it
 // removed, and whether there is more to do at once.
 func (u *unheard) trim(ctx context.Context) (removed int, more bool, err error) {
+	defer func() {
+		if err != nil { // what went, if anything did, is not known: measure all of it again
+			u.last, u.bytes = 0, 0
+		}
+	}()
 	part, last, err := u.outbox.OutboxSize(ctx, u.last, pruneLimit)
 	if err != nil {
 		return 0, false, err
@@ -34,5 +39,6 @@ func (u *unheard) trim(ctx context.Context) (removed int, more bool, err error) 
 		return 0, false, err
 	}
 	u.bytes = max(0, u.bytes-gone.Bytes) // a row that was committed late was not measured
-	return gone.Rows, part.Rows >= pruneLimit || gone.Rows >= pruneLimit, nil
+	more = part.Rows >= pruneLimit || gone.Rows >= pruneLimit || gone.Bytes >= persistence.TrimBytes/2
+	return gone.Rows, more, nil
 }

@@ -76,5 +76,5 @@ func TestUnheardIsBounded(t *testing.T) {
 		t.Error("the store is away, and nobody says so")
 	}
 	s.err = nil
-	holds("back", most, most, 5)
+	holds("back, and measured again", most, most, 0, 0, 0, 5)
 }

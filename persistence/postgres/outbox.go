@@ -133,7 +133,8 @@ WITH oldest AS (
     SELECT id, written_at, size, sum(size) OVER (ORDER BY id) - size AS before FROM oldest
 ), gone AS (
     DELETE FROM outbox USING summed
-    WHERE outbox.id = summed.id AND (summed.written_at <= statement_timestamp() - $1::interval OR summed.before < $2)
+    WHERE outbox.id = summed.id AND summed.before < $4
+      AND (summed.written_at <= statement_timestamp() - $1::interval OR summed.before < $2)
     RETURNING summed.size
 )
 SELECT count(*), coalesce(sum(size), 0) FROM gone`
@@ -141,7 +142,7 @@ SELECT count(*), coalesce(sum(size), 0) FROM gone`
 // TrimOutbox implements [persistence.Outbox]. Like ClearOutbox it does not wait for the disk.
 func (s *Store) TrimOutbox(ctx context.Context, age time.Duration, excess int64, limit int) (gone persistence.OutboxPart, err error) {
 	err = s.inOutbox(ctx, func(b *pgx.Batch) {
-		b.Queue(trimOutbox, age, excess, limit).QueryRow(func(row pgx.Row) error { return row.Scan(&gone.Rows, &gone.Bytes) })
+		b.Queue(trimOutbox, age, excess, limit, persistence.TrimBytes).QueryRow(func(row pgx.Row) error { return row.Scan(&gone.Rows, &gone.Bytes) })
 	})
 	if err != nil {
 		return persistence.OutboxPart{}, err

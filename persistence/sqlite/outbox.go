@@ -85,18 +85,25 @@ from (select seq, length(events) as size from outbox where seq > ?1 order by seq
 	return part, last, err
 }
 
-// TrimOutbox implements [persistence.Outbox].
-func (s *Store) TrimOutbox(ctx context.Context, age time.Duration, excess int64, limit int) (gone persistence.OutboxPart, err error) {
-	err = s.write(ctx, func(x *tx) error {
-		const old = `
+// oldOutbox are the rows that TrimOutbox removes: written by ?1, or among the first ?2 bytes.
+const oldOutbox = `
 with oldest as (select seq, written_at, length(events) as size from outbox order by seq limit ?3),
 summed as (select seq, written_at, size, sum(size) over (order by seq) - size as before from oldest),
-old as (select seq, size from summed where written_at <= ?1 or before < ?2) `
-		args := []any{x.now - age.Microseconds(), excess, limit}
-		if _, err := x.get(old+`select count(*), coalesce(sum(size), 0) from old`, args, &gone.Rows, &gone.Bytes); err != nil || gone.Rows == 0 {
+old as (select seq, size from summed where before < ?4 and (written_at <= ?1 or before < ?2)) `
+
+// TrimOutbox implements [persistence.Outbox]. Only where there is something to remove others wait
+// for it.
+func (s *Store) TrimOutbox(ctx context.Context, age time.Duration, excess int64, limit int) (gone persistence.OutboxPart, err error) {
+	args := []any{s.clock() - age.Microseconds(), excess, limit, persistence.TrimBytes}
+	const size = oldOutbox + `select count(*), coalesce(sum(size), 0) from old`
+	if _, err := s.row(ctx, size, args, &gone.Rows, &gone.Bytes); err != nil || gone.Rows == 0 {
+		return gone, err
+	}
+	err = s.write(ctx, func(x *tx) error {
+		if _, err := x.get(size, args, &gone.Rows, &gone.Bytes); err != nil {
 			return err
 		}
-		_, err := x.exec(old+`delete from outbox where seq in (select seq from old)`, args...)
+		_, err := x.exec(oldOutbox+`delete from outbox where seq in (select seq from old)`, args...)
 		return err
 	})
 	if err != nil {

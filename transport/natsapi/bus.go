@@ -162,6 +162,12 @@ func (b *Bus) newPublisher(outbox Outbox, t timing) (*Publisher, error) {
 // one of these. No publisher is started then.
 func (b *Bus) Heard() bool { return !b.alone() || b.cfg.Embedded.Listen != "" }
 
+// EventLimits are for how long, and up to how many bytes, status events are kept for whoever
+// reads them.
+func (b *Bus) EventLimits() (age time.Duration, bytes int64) {
+	return b.cfg.Stream.MaxAge, b.cfg.Stream.MaxBytes
+}
+
 // NewFeed returns a feed of the events of all nodes. That of a node which is alone is
 // one; others may be run side by side. Where nothing is published there is nothing to hear
 // but what the node itself commits.

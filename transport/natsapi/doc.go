@@ -132,7 +132,8 @@
 // long as one node has them all; nothing depends on it. Few of them are in hand at
 // once ([lineMost]): the others go back and come again behind each other, so that
 // nobody with very many events holds up the rest. No event overtakes one that went back
-// before it; only one that waits for somebody who is not there is waited for by nobody.
+// before it, but for some seconds after a start, when those come again that a process before
+// put back; and one that waits for somebody who is not there is waited for by nobody.
 //
 // An acknowledgement of JetStream is not yet stable storage. An event that the
 // embedded server has acknowledged outlives the process, and a loss of power unless it

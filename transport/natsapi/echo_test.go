@@ -89,7 +89,11 @@ func TestNodeThatIsAloneIsStaleWithoutItsServer(t *testing.T) {
 func TestHeard(t *testing.T) {
 	quiet := inProcess(t, t.TempDir())
 	quiet.Embedded.Listen = ""
+	quiet.Stream.MaxAge, quiet.Stream.MaxBytes = 0, 0
 	bus := open(t, quiet)
+	if age, bytes := bus.EventLimits(); age != DefaultMaxAge || bytes != DefaultMaxBytes { // not that everything is too old
+		t.Errorf("events are kept for %s, up to %d bytes", age, bytes)
+	}
 	if _, local := bus.NewFeed().(live.LocalFeed); bus.Heard() || !local {
 		t.Errorf("without a port somebody hears it: %v; the feed is a %T", bus.Heard(), bus.NewFeed())
 	}

@@ -63,10 +63,10 @@ func newMetrics(registry prometheus.Registerer, now func() time.Time) (*metrics,
 // registerGauges is for what is counted now and then.
 func (m *metrics) registerGauges(registry prometheus.Registerer) error {
 	rows := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "dibs_outbox_rows", Help: "Committed batches whose events are not published yet, as last counted (every few seconds).",
+		Name: "dibs_outbox_rows", Help: "Committed batches whose events are not published yet, as last counted (every few seconds); 0 where nothing is published (see dibs_unheard_event_bytes).",
 	}, func() float64 { rows, _ := m.backlog(); return float64(rows) })
 	age := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "dibs_outbox_oldest_seconds", Help: "Age of the oldest batch whose events are not published yet; 0: there is none.",
+		Name: "dibs_outbox_oldest_seconds", Help: "Age of the oldest batch whose events are not published yet; 0: there is none, or nothing is published.",
 	}, func() float64 { _, age := m.backlog(); return age.Seconds() })
 	stored := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "dibs_event_stream_bytes", Help: "What the event stream holds, as it last answered (it is asked four times a minute while there is a connection); 0: nothing, or it is not known yet.",

@@ -118,6 +118,11 @@ func (p *Publisher) Stop(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
+	select {
+	case <-p.done: // one that was never started always is
+		return nil
+	default:
+	}
 	p.cancel()
 	<-p.done
 	return fmt.Errorf("stopping the publisher of events; the outbox keeps what was not published: %w", ctx.Err())
