@@ -61,7 +61,7 @@ func TestTeeth(t *testing.T) {
 			guards: []mutation{{
 				file:     "actors/client/step.go",
 				guard:    "t.wait(waiter{user: m.User, call: m.Call})\n\tcase Check:",
-				replaced: "t.toUser(m.User, messages.Refused{User: m.User, Call: m.Call, Caller: &messages.Caller{ID: t.holder.user}})\n\tcase Check:",
+				replaced: "t.toUser(messages.Refused{User: m.User, Call: m.Call, Caller: &messages.Caller{ID: t.holder.user}})\n\tcase Check:",
 			}},
 		},
 	} {
