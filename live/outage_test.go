@@ -77,7 +77,7 @@ func TestALongBacklog(t *testing.T) {
 		}
 		m.Stale(false)
 		for i, e := range backlog {
-			time.Sleep(time.Second) // of the bubble: what was asked for is read
+			<-time.After(time.Second) // of the bubble: what was asked for is read
 			synctest.Wait()
 			truth.mu.Lock()
 			truth.now = truth.now.Add(doubtFor / 3)
