@@ -31,7 +31,7 @@ func allSystems() []system {
 		{name: "empty", title: "empty handler"},
 		{name: "nothing", title: "HTTP layer alone"},
 		{name: "dibs", title: "dibs on Postgres", claim: true, hold: true, lists: true},
-		{name: heard, title: "dibs on Postgres, heard over NATS", claim: true},
+		{name: heard, title: "dibs, heard over NATS", claim: true},
 		{name: "dibs-sqlite", title: "dibs on SQLite", claim: true, hold: true, lists: true},
 		{name: "three", title: "three statements", claim: true, hold: true},
 		{name: "conditional", title: "conditional update", claim: true, hold: true},
